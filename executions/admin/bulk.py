@@ -24,6 +24,7 @@ from executions.models import (
     BulkState,
     Execution,
     ItemState,
+    Move,
 )
 from executions.services import bulk
 from executions.worker import queue
@@ -135,7 +136,7 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     def render_row(self, request: HttpRequest, row: Any, **options: Any) -> HttpResponse:
         """Return the page of one operation; it reloads itself while the operation runs."""
         if row.kind == BulkKind.MOVE and row.state == BulkState.ASKED:
-            context = options.get("plan") or _plan(row, request, post=False)
+            context = options.get("plan") or _plan(row, request)
             return self.render_page(request, "executions/admin/move.html", context, row=row)
         response = super().render_row(request, row, **options)
         if row.state == BulkState.WORKING and "still" not in request.GET:
@@ -156,10 +157,14 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         if row.state == BulkState.ASKED:
             return {**context, **_preview(row), "form": options.get("form") or ReasonForm()}
         refused = row.items.filter(state=ItemState.REFUSED)
+        done = [_item(item) for item in _with_executions(row.items.filter(state=ItemState.DONE))]
+        if row.kind == BulkKind.MOVE:
+            _add_versions(done)
         return {
             **context,
             "progress": bulk.progress(row),
             "refused": [_item(item) for item in _with_executions(refused)],
+            "done": done,
             "still_url": None if "still" in request.GET else "?still=1",
         }
 
@@ -191,7 +196,7 @@ class BulkOperationAdmin(ReadOnlyAdmin):
 
     def _begin_moves(self, request: HttpRequest, row: BulkOperation) -> HttpResponse:
         wants = "_move" in request.POST
-        context = _plan(row, request, post=wants)
+        context = _plan(row, request)
         if wants and context["is_checked"] and context["form"].is_valid():
             return confirm_moves(request, row, context)
         if wants and not context["is_checked"]:
@@ -212,14 +217,15 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(admin_url(row, "change", pk))
 
 
-def _plan(row: BulkOperation, request: HttpRequest, *, post: bool) -> dict[str, Any]:
+def _plan(row: BulkOperation, request: HttpRequest) -> dict[str, Any]:
     """Return the context of the page that plans the moves of an operation."""
     roots = Execution.objects.filter(pk__in=row.items.values("execution")).order_by("pk")
     first = roots.select_related("workflow").first()
     if first is None:
         raise Http404
+    page = admin_url(row, "change", row.pk)
     return {
-        **move_context(roots, request.POST, workflow=first.workflow, post=post),
+        **move_context(roots, request, workflow=first.workflow, page=page),
         "subtitle": str(first.workflow),
         "action": admin_url(row, "begin", row.pk),
         "back_url": admin_url(Execution, "changelist"),
@@ -243,6 +249,17 @@ def _preview(row: BulkOperation) -> dict[str, Any]:
         ],
         "chosen": [_item(item) for item in _with_executions(row.items.all())[:PREVIEWED]],
     }
+
+
+def _add_versions(done: list[dict[str, Any]]) -> None:
+    """Add the versions of the latest move to each of these items."""
+    moves = Move.objects.filter(execution__in=[item["execution"] for item in done])
+    numbers = moves.order_by("pk").values_list(
+        "execution", "from_version__number", "to_version__number"
+    )
+    found = {pk: (old, new) for pk, old, new in numbers}
+    for item in done:
+        item["versions"] = found.get(item["execution"].pk)
 
 
 def _with_executions(items: QuerySet[BulkItem]) -> QuerySet[BulkItem]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.admin.move_pictures import draw_pictures
 from executions.admin.move_plan import PLANNED, MovePlans, read_options
 from executions.admin.reason_field import ReasonField
 from executions.admin.titles import execution_title
@@ -23,6 +24,7 @@ from executions.worker import queue
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
+from workflows.db import locks
 from workflows.models import Version
 
 TEMPLATE = "executions/admin/move.html"
@@ -38,29 +40,41 @@ class MoveForm(forms.Form):
 
 
 def move_context(
-    roots: QuerySet[Execution], data: Mapping[str, Any], *, workflow: Any, post: bool
+    roots: QuerySet[Execution], request: HttpRequest, *, workflow: Any, page: str
 ) -> dict[str, Any]:
     """Return the context of a page that plans the move of these roots, which share a workflow.
 
     Args:
-        data: what the page has sent.
-        post: whether it asks to move.
+        page: the address of the page; the links in its pictures add what they choose.
     """
+    # One state of the database, which nobody has to wait for: the page locks nothing.
+    with locks.stable_snapshot():
+        return _plan(roots, request, workflow, page)
+
+
+def _plan(
+    roots: QuerySet[Execution], request: HttpRequest, workflow: Any, page: str
+) -> dict[str, Any]:
+    data: Mapping[str, Any] = request.POST if request.method == "POST" else request.GET
+    picked = str(data.get("step", ""))
     rows = roots.select_related("version", "workflow", "entity")
     planned = list(rows.defer("version__source", "passed", "variables")[:PLANNED])
     total = len(planned) if len(planned) < PLANNED else roots.count()
-    plans = MovePlans(planned, read_options(data))
+    plans = MovePlans(planned, read_options(data), picked)
     versions = workflow.versions.order_by("-number").values_list("number", flat=True)
     return {
         "title": TITLE,
         "plans": plans,
         "total": total,
         "not_planned": total - len(planned),
-        "diagrams": list(plans.diagrams()),
+        "rows": list(plans.rows),
+        "pictures": draw_pictures(plans, page, picked),
         "numbers": list(versions[:LISTED_VERSIONS]),
         "options": plans.options,
-        "form": MoveForm(data if post else None),
+        "form": MoveForm(data if "_move" in data else None, initial={"why": data.get("why", "")}),
         "is_checked": data.get("token") == plans.token,
+        "page": page,
+        "action": page,
     }
 
 
@@ -79,7 +93,7 @@ def move_page(
         return HttpResponseRedirect(back)
     wants = "_move" in request.POST
     roots = Execution.objects.filter(pk=execution.pk)
-    context = move_context(roots, request.POST, workflow=execution.workflow, post=wants)
+    context = move_context(roots, request, workflow=execution.workflow, page=request.path)
     form = context["form"]
     if wants and not context["is_checked"]:
         model_admin.message_user(request, CHECK_AGAIN, messages.WARNING)
@@ -117,7 +131,7 @@ def move_version_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) 
         raise Http404
     roots = roots_on_version(version).filter(workflow=version.workflow)
     wants = "_move" in request.POST
-    context = move_context(roots, request.POST, workflow=version.workflow, post=wants)
+    context = move_context(roots, request, workflow=version.workflow, page=request.path)
     form = context["form"]
     if wants and not context["is_checked"]:
         model_admin.message_user(request, CHECK_AGAIN, messages.WARNING)
@@ -143,5 +157,5 @@ def confirm_moves(request: HttpRequest, operation: Any, context: dict[str, Any])
     options = context["plans"].options
     is_confirmed = bulk.confirm(operation, why=why, by=request.user, options=options)
     if is_confirmed and operation.items.count() <= bulk.MAX_IMMEDIATE:
-        queue.serve_bulk_operation(operation)
+        queue.serve_bulk_after_commit(operation)
     return HttpResponseRedirect(admin_url(operation, "change", operation.pk))

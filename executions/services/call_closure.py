@@ -31,14 +31,31 @@ def lock_closure(workflow: Workflow, version: Version | None = None) -> list[Any
     if set(again) - set(ids):
         # The closure has grown. A lock taken now could break the order of the ids.
         raise locks.TryAgain
+    is_released = version is not None and not version.in_force
+    strength = locks.Strength.UPDATE if is_released else locks.Strength.KEY_SHARE
+    return _read_versions(workflow, version, again, strength)
+
+
+def read_closure(workflow: Workflow, version: Version | None = None) -> list[Any]:
+    """Return the versions that ``lock_closure`` would lock. For a plan: they may change at once.
+
+    Raises:
+        locks.TryAgain: a graph was saved between two reads.
+    """
+    return _read_versions(workflow, version, _follow_calls(workflow, version), None)
+
+
+def _read_versions(
+    workflow: Workflow, version: Version | None, called: list[int], strength: locks.Strength | None
+) -> list[Any]:
+    """Return the versions of these workflows, the own one first; with ``strength``, lock them."""
     own = None if version is None else version.pk
-    latest = Version.objects.filter(workflow_id__in=again).latest_of_each()
+    latest = Version.objects.filter(workflow_id__in=called).latest_of_each()
     if own is not None:
         latest = Version.objects.filter(Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow.pk)))
     ids = list(latest.values_list("pk", flat=True))
-    is_released = version is not None and not version.in_force
-    strength = locks.Strength.UPDATE if is_released else locks.Strength.KEY_SHARE
-    locked = locks.lock_rows(Version._base_manager.all(), ids, strength)
+    rows = Version._base_manager.all()
+    locked = ids if strength is None else locks.lock_rows(rows, ids, strength)
     waits = PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
     versions = list(
         Version.objects.filter(~Exists(later_versions()) | Q(pk=own), pk__in=ids)
@@ -46,12 +63,12 @@ def lock_closure(workflow: Workflow, version: Version | None = None) -> list[Any
         .select_related("workflow")
         .defer("source")
     )
-    called = (
+    callees = (
         Reference._base_manager.filter(version__in=ids, version__in_force=True)
         .exclude(version__workflow__state=Workflow.State.RETIRED)
         .values_list("callee_id", flat=True)
     )
-    if len(locked) != len(ids) or len(versions) != len(ids) or set(called) - set(again):
+    if len(locked) != len(ids) or len(versions) != len(ids) or set(callees) - set(called):
         # A graph was saved between the two reads: its callees are not locked yet.
         raise locks.TryAgain
     return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from executions.engine.move_plan import Obstacle
 from executions.models import Execution, closure_checksum
-from executions.services.call_closure import lock_closure
+from executions.services.call_closure import lock_closure, read_closure
 from workflows.guards.secrets import find_secrets, find_unknown_secrets
 from workflows.models import Reference, Version, Workflow
 
@@ -47,11 +47,14 @@ class Destination:
         return stored == (closure_checksum(self.version.pk, pinned) if pinned else None)
 
 
-def lock_destination(root: Execution, to: Version | int | None) -> Destination:
-    """Lock the versions of a move of this locked root, and check them.
+def find_destination(
+    root: Execution, to: Version | int | None, *, lock: bool = True
+) -> Destination:
+    """Find the versions of a move of this root, and check them.
 
     Args:
         to: the version of the root or its number; None for the latest.
+        lock: lock the versions. The root must be locked then.
 
     Raises:
         locks.TryAgain: a graph was saved meanwhile.
@@ -64,7 +67,8 @@ def lock_destination(root: Execution, to: Version | int | None) -> Destination:
     named = own.first()
     if named is None:
         return Destination(obstacles=[_unknown_version(root.workflow)])
-    versions = lock_closure(root.workflow, named if to is not None else None)
+    find_closure = lock_closure if lock else read_closure
+    versions = find_closure(root.workflow, named if to is not None else None)
     found = Destination(versions[0], versions)
     found.obstacles = list(_Judge(root, found).find_obstacles())
     return found
@@ -80,7 +84,7 @@ def _unknown_version(workflow: Workflow) -> Obstacle:
 
 
 class _Judge:
-    """The check of a locked destination."""
+    """The check of a destination."""
 
     def __init__(self, root: Execution, destination: Destination) -> None:
         self.root = root

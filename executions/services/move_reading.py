@@ -1,8 +1,10 @@
-"""Reading the tree that is to be moved, under its locks."""
+"""Reading the tree that is to be moved: under its locks, or without them for a plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from django.db.models import QuerySet
 
 from executions.engine import joins
 from executions.engine.for_each import is_call, item_of
@@ -12,13 +14,14 @@ from executions.services.advancing import lock_entity, lock_execution
 from executions.services.move_destination import Destination
 from executions.workflow_manager import graph_of
 from workflows.graph import Graph, Node
+from workflows.guards import RowDeleted
 from workflows.models import Version
 from workflows.refusals import Refusal
 
 
 @dataclass(slots=True)
-class LockedTree:
-    """A locked root with its live descendants and their open steps.
+class LiveTree:
+    """A root with its live descendants and their open steps.
 
     ``rows`` are the open steps by their cuid, ``graphs`` the present graphs by the cuid of the
     execution, ``pinned`` the numbers of the pinned versions by the cuid of the callee.
@@ -42,7 +45,7 @@ class LockedTree:
         return None if graph is None else graph.nodes.get(planned.step.node_id)
 
 
-def lock_live_tree(execution: Execution) -> LockedTree:
+def lock_live_tree(execution: Execution) -> LiveTree:
     """Lock a root, its live descendants and its entity, and read them.
 
     Raises:
@@ -50,13 +53,34 @@ def lock_live_tree(execution: Execution) -> LockedTree:
     """
     root, _ = lock_execution(execution)
     rows = Execution._base_manager.select_for_update(of=("self",), no_key=True)
+    children = _read_children(rows, root)
+    return _with_steps(root, children, lock_entity(root.entity_id))
+
+
+def read_live_tree(execution: Execution) -> LiveTree:
+    """Read what ``lock_live_tree`` locks, for a plan, which must not block those who work on it.
+
+    Raises:
+        RowDeleted: the root has been deleted.
+    """
+    rows = Execution._base_manager.select_related("version", "workflow", "entity")
+    root = rows.defer("version__source", "passed").filter(pk=execution.pk).first()
+    if root is None:
+        raise RowDeleted(f"The execution {execution.cuid} has been deleted.")
+    # After the root: each change in the tree writes its time, which is part of the token.
+    return _with_steps(root, _read_children(Execution._base_manager.all(), root), root.entity)
+
+
+def _read_children(rows: QuerySet[Execution], root: Execution) -> list[Execution]:
     below = rows.filter(root=root, status__in=LIVE).select_related("version", "workflow")
-    children = list(below.defer("version__source", "passed").order_by("pk"))
-    entity = lock_entity(root.entity_id)
+    return list(below.defer("version__source", "passed").order_by("pk"))
+
+
+def _with_steps(root: Execution, children: list[Execution], entity: Entity) -> LiveTree:
     ids = [root.pk, *(row.pk for row in children)]
     steps = Step.objects.open().filter(execution__in=ids).order_by("pk")
     rows_by_cuid = {row.cuid: row for row in steps}
-    return LockedTree(root, children, entity, rows_by_cuid, read_pinned(root))
+    return LiveTree(root, children, entity, rows_by_cuid, read_pinned(root))
 
 
 def read_pinned(root: Execution) -> dict[str, int]:
@@ -64,7 +88,7 @@ def read_pinned(root: Execution) -> dict[str, int]:
     return dict(root.pins.values_list("callee__cuid", "version__number"))
 
 
-def read_members(tree: LockedTree, destination: Destination) -> list[Member]:
+def read_members(tree: LiveTree, destination: Destination) -> list[Member]:
     """Return the tree as the plan takes it, with its graphs before and after the move."""
     parents = {row.pk: row.cuid for row in tree.executions}
     live = {row.pk: row.cuid for row in tree.children}

@@ -36,7 +36,7 @@ from executions.models import (
 from executions.services.claiming import write_claim
 from executions.services.decisions import reset_timers
 from executions.services.move_destination import Destination
-from executions.services.move_reading import LockedTree, read_pinned
+from executions.services.move_reading import LiveTree, read_pinned
 from executions.services.voting import count_votes
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import clock, locks
@@ -54,7 +54,7 @@ LEAST = timedelta(microseconds=1)
 
 
 def write_move(
-    tree: LockedTree,
+    tree: LiveTree,
     destination: Destination,
     plan: MovePlan,
     *,
@@ -87,7 +87,7 @@ def write_move(
 
 
 def _find_moved(
-    tree: LockedTree, destination: Destination, plan: MovePlan
+    tree: LiveTree, destination: Destination, plan: MovePlan
 ) -> dict[Execution, Version]:
     """Return the executions that get another version or have a step at another node."""
     mapped = {planned.execution for planned in plan.mapped}
@@ -132,7 +132,7 @@ def _write_versions(
     root.version, root.closure = version, closure
 
 
-def _write_steps(tree: LockedTree, plan: MovePlan, moved: Mapping[Execution, Version]) -> None:
+def _write_steps(tree: LiveTree, plan: MovePlan, moved: Mapping[Execution, Version]) -> None:
     """Write the node of each step that continues; the other columns stay."""
     versions = {row.cuid: version for row, version in moved.items()}
     changed, of_own = [], {}
@@ -174,7 +174,7 @@ class _StepMove:
         advance: Advance,
         run: Run,
         planned: PlannedStep,
-        tree: LockedTree,
+        tree: LiveTree,
         at: datetime,
     ) -> None:
         self.advance = advance
@@ -326,7 +326,7 @@ class _NeededFields(NodeVisit):
 
 
 def _write_history(
-    tree: LockedTree,
+    tree: LiveTree,
     plan: MovePlan,
     moved: Mapping[Execution, Version],
     before: Mapping[int, Version],

@@ -14,8 +14,13 @@ from executions.engine.move_mapping import find_mapping_problems, read_mapping
 from executions.engine.move_plan import MovePlan, Obstacle, plan_steps
 from executions.models import LIVE, Execution
 from executions.services.decisions import require_reason
-from executions.services.move_destination import Destination, lock_destination
-from executions.services.move_reading import LockedTree, lock_live_tree, read_members
+from executions.services.move_destination import Destination, find_destination
+from executions.services.move_reading import (
+    LiveTree,
+    lock_live_tree,
+    read_live_tree,
+    read_members,
+)
 from executions.services.move_writing import write_move
 from workflows.audit.log import Action, make_attempt, recording_refusals
 from workflows.db import locks
@@ -74,7 +79,10 @@ def plan_move(
     mapping: Mapping[str, Any] | None = None,
     retime: bool = False,
 ) -> MoveResult:
-    """Return the plan of a move with its obstacles; change nothing. Arguments as ``move``."""
+    """Return the plan of a move with its obstacles. Arguments as ``move``.
+
+    It changes and locks nothing. With its ``token``, ``move`` refuses if anything has changed.
+    """
     return _plan(execution, to, {} if mapping is None else mapping, retime)
 
 
@@ -83,8 +91,8 @@ def plan_move(
 def _plan(
     execution: Execution, to: Version | int | None, mapping: Mapping[str, Any], retime: bool
 ) -> MoveResult:
-    with transaction.atomic():
-        return _Move(execution, to, mapping, retime).planned
+    with locks.stable_snapshot():
+        return _Move(execution, to, mapping, retime, lock=False).planned
 
 
 def move(
@@ -150,7 +158,7 @@ def _move(
 
 
 class _Move:
-    """A move under its locks: the tree, the destination and the plan."""
+    """A move, under its locks if it is to be made: the tree, the destination and the plan."""
 
     def __init__(
         self,
@@ -158,8 +166,11 @@ class _Move:
         to: Version | int | None,
         mapping: Mapping[str, Any],
         retime: bool,
+        *,
+        lock: bool = True,
     ) -> None:
-        self.tree: LockedTree | None = None
+        self.is_locking = lock
+        self.tree: LiveTree | None = None
         self.destination: Destination | None = None
         self.planned = MoveResult(execution, None, MovePlan())
         problems = list(find_mapping_problems(mapping))
@@ -169,23 +180,24 @@ class _Move:
             remedy = gettext("Correct the mapping.")
             self._note(*(Obstacle(row.code, row.detail, remedy, row.pointer) for row in problems))
         else:
-            self._lock(execution, to, mapping, retime)
+            self._plan(execution, to, mapping, retime)
 
     def _note(self, *obstacles: Obstacle) -> None:
         self.planned.plan.obstacles.extend(obstacles)
 
-    def _lock(
+    def _plan(
         self,
         execution: Execution,
         to: Version | int | None,
         mapping: Mapping[str, Any],
         retime: bool,
     ) -> None:
-        self.tree = tree = lock_live_tree(execution)
+        read_tree = lock_live_tree if self.is_locking else read_live_tree
+        self.tree = tree = read_tree(execution)
         if tree.root.status not in LIVE:
             self._note(_ended(tree.root))
             return
-        self.destination = destination = lock_destination(tree.root, to)
+        self.destination = destination = find_destination(tree.root, to, lock=self.is_locking)
         self._note(*destination.obstacles)
         if destination.version is None:
             return

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Q
 
 from executions.engine.nodes.tasks import GiveUp, TryAgain
@@ -270,6 +270,14 @@ def serve_delivery(delivery: OutgoingDelivery) -> bool:
         # The delivery is due again when its lease has run out.
         logger.exception("Delivery %s could not be rescheduled.", delivery.cuid)
     return False
+
+
+def serve_bulk_after_commit(operation: BulkOperation) -> None:
+    """Serve a small bulk operation when the open transaction has confirmed it.
+
+    Inside that transaction, all its executions would stay locked until the last one is changed.
+    """
+    transaction.on_commit(partial(serve_bulk_operation, operation), robust=True)
 
 
 def serve_bulk_operation(operation: BulkOperation) -> None:

@@ -131,7 +131,7 @@ def walking(
         walk.page.context.close()
         assert walk.errors == []
         assert walk.elsewhere == []
-    said = CLICKS.search(request.node.name)
+    said = CLICKS.search(request.node.originalname)
     # A failed test is already reported.
     if said and not request.node.stash.get(FAILED, False):
         assert sum(walk.clicks for walk in walks) == int(said[1])

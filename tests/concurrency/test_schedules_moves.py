@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from executions import services as running
@@ -119,6 +121,22 @@ class TestSubmit:
         )
         assert ended[1].refused is MoveRefused and not Move.objects.exists()
         moving.assert_consistent(schedule)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["one", "all_in_a_transaction"])
+def test_plan_waits_for_nobody_and_blocks_nobody(
+    schedule: Schedule, moving: Moving, number: int
+) -> None:
+    def plan() -> Any:
+        with transaction.atomic() if number > 1 else nullcontext():
+            return [running.plan_move(moving.execution) for _ in range(number)]
+
+    ended = schedule.interleave(moving.move, MOVED, plan, waits=False)
+    assert [one.refused for one in ended] == [None, None]
+    save(moving.scenario.caller, form(), form("third"))
+    ended = schedule.interleave(plan, MOVE_PLANNED, moving.submit, waits=False)
+    assert [one.refused for one in ended] == [None, None]
+    moving.assert_consistent(schedule)
 
 
 def _cancel(moving: Moving) -> Any:

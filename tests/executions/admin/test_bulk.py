@@ -40,13 +40,6 @@ LIST = reverse("admin:executions_execution_changelist")
 NAP = {"id": "nap", "type": "wait", "data": {"interval": "P1D"}}
 
 
-@pytest.fixture
-def operator() -> Client:
-    client = Client()
-    client.force_login(user_in("operator", username="ada", is_staff=True))
-    return client
-
-
 def choose(client: Client, action: str, *rows: Execution, **more: Any) -> Any:
     sent = {"action": f"{action}_selected", "_selected_action": [row.pk for row in rows], **more}
     return client.post(LIST, sent)

@@ -7,29 +7,24 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from executions import services
 from executions.guards import SeveralWorkflows
 from executions.models import BulkOperation, Execution, Move
+from executions.services.move_writing import write_move
 from executions.worker import queue
 from tests.executions.moves import correct, start_at
-from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line, user_in
-from tests.workflows.admin.staff import list_messages, page, text
+from tests.factories import FindingFactory, WorkflowFactory, call, form, line, save_line
+from tests.workflows.admin.staff import list_messages, page, post_and_commit, text
 from workflows import editing
-from workflows.models import Version
+from workflows.models import AuditEntry, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
 
 LIST = reverse("admin:executions_execution_changelist")
-
-
-@pytest.fixture
-def operator() -> Client:
-    client = Client()
-    client.force_login(user_in("operator", username="ada", is_staff=True))
-    return client
 
 
 def address(execution: Execution) -> str:
@@ -65,7 +60,7 @@ class TestOneExecution:
         html = text(operator.get(address(execution)))
         assert "The new version has no node “old”." in html
         assert "Choose a node" in html and '<option value="new">Review' in html
-        assert "Version 1" in html and "Version 2" in html
+        assert "Now: version 1" in html and "After the move: version 2" in html
         assert "_move" not in html, "nothing can be moved yet"
 
     def test_checked_plan_is_moved_and_displayed(self, operator: Client) -> None:
@@ -134,11 +129,33 @@ class TestManyExecutions:
         assert version_address(old) in text(operator.get(page(old)))
         html, confirmed = check(operator, version_address(old), **{"map:old": "new"})
         assert "<strong>3</strong> of 3 can be moved" in html
-        answer = operator.post(version_address(old), confirmed)
+        answer = post_and_commit(operator, version_address(old), confirmed)
         operation = BulkOperation.objects.get()
         assert answer["Location"] == page(operation)
         assert {row.version.number for row in Execution.objects.all()} == {2}
         assert text(operator.get(page(operation))).count("3 of 3") == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_each_of_few_executions_is_moved_in_its_own_transaction(
+        self, operator: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        executions = start_more(start_at(form()), 1)
+        old = executions[0].version
+        correct(executions[0], form(), form("second"))
+        html, confirmed = check(operator, version_address(old))
+        (once,) = re.findall(r'name="_once" value="(\w+)"', html)
+        outer = []
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            outer.append(len(connection.savepoint_ids))
+            return write_move(*arguments, **options)
+
+        monkeypatch.setattr("executions.services.moving.write_move", watched)
+        operator.post(version_address(old), {**confirmed, "_once": once})
+        # The savepoint is that of the move in the transaction of its item.
+        assert outer == [1, 1] and Move.objects.count() == 2
+        entries = AuditEntry.objects.filter(action="moved").values_list("who", "face")
+        assert list(entries) == [("ada", "admin")] * 2
 
     def test_selected_executions_are_planned_and_moved(self, operator: Client) -> None:
         executions = start_more(start_at(form("old")), 1)
@@ -149,7 +166,7 @@ class TestManyExecutions:
         html = text(operator.get(answer["Location"]))
         (begin,) = re.findall(r'action="([^"]*begin/)"', html)
         _, confirmed = check(operator, begin, **{"map:old": "new"})
-        operator.post(begin, confirmed)
+        post_and_commit(operator, begin, confirmed)
         operation.refresh_from_db()
         assert operation.options == {"to": None, "mapping": {"old": "new"}, "retime": False}
         assert {row.version.number for row in Execution.objects.all()} == {2}
@@ -160,8 +177,9 @@ class TestManyExecutions:
         services.submit(second, data={"note": "n"})
         html, confirmed = check(operator, version_address(first.version), **{"map:old": "new"})
         assert "<strong>1</strong> of 2 can be moved" in html
-        operator.post(version_address(first.version), confirmed)
+        post_and_commit(operator, version_address(first.version), confirmed)
         html = text(operator.get(page(BulkOperation.objects.get())))
+        assert html.count("version 1 → version 2") == 1, "the result of the other tree"
         assert "move_refused" in html and "The new version has no node “second”." in html
         assert Move.objects.count() == 1
 
@@ -180,7 +198,7 @@ class TestManyExecutions:
         correct(executions[0], form("new"))
         old = executions[0].version
         _, confirmed = check(operator, version_address(old), **{"map:old": "new"})
-        operator.post(version_address(old), confirmed)
+        post_and_commit(operator, version_address(old), confirmed)
         assert not Move.objects.exists()
         queue.serve_due()
         assert Move.objects.count() == 3

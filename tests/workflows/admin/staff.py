@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.messages import get_messages
 from django.db import connection
-from django.test import Client
+from django.test import Client, TestCase
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -46,6 +46,12 @@ def delete(client: Client, workflow: Workflow, *, selected: bool) -> Any:
     if selected:
         return act(client, "delete_selected", workflow, post="yes")
     return client.post(page(workflow, "delete"), {"post": "yes"})
+
+
+def post_and_commit(client: Client, url: str, sent: dict[str, Any]) -> Any:
+    """Post a form, and run what follows its commit, which a rolled back test has not."""
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        return client.post(url, sent)
 
 
 def page(row: Any, name: str = "change") -> str:

@@ -42,13 +42,16 @@ function readAll(form) {
 class TypedForm {
   constructor(form, number) {
     this.form = form;
-    this.key = `typed ${location.pathname}${location.search} ${form.id || number}`;
+    // Links in the pictures of a form open the form again, with another query.
+    const page = form.dataset.typed || location.pathname + location.search;
+    this.key = `typed ${page} ${form.id || number}`;
     this.original = readAll(form);
     this.restore();
     // Controls outside of the form belong to it by their attribute "form".
     document.addEventListener("input", (event) => event.target.form === form && this.store());
     document.addEventListener("change", (event) => event.target.form === form && this.store());
     form.addEventListener("submit", () => this.forget());
+    form.addEventListener("click", (event) => (isLeaving ||= !!event.target.closest(".graph a")));
   }
 
   changes() {
