@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.installation import CONNECTIONS, Database, Installation
+from benchmarks.processes import until
 
 BROKEN = 4.0
 
@@ -100,6 +101,25 @@ def _kill_server_process(installation: Installation) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
 
 
+def _move_clocks(installation: Installation) -> None:
+    """Set the clock of one worker ahead, and those of the others behind."""
+    installation.worker.set_clock("+5m")
+    for process in (installation.calls, installation.timers):
+        process.set_clock("-5m")
+
+
+def _correct_clocks(installation: Installation) -> None:
+    """Correct the clocks, after the jobs of this time were done in time."""
+    until(lambda: installation.database.count_late_jobs() == 0, "jobs with the wrong clocks")
+    for process in (installation.worker, installation.calls, installation.timers):
+        process.set_clock()
+
+
+def _lose_primary(installation: Installation) -> None:
+    installation.database.add_standby()
+    installation.database.control("stop", "-m", "immediate")
+
+
 FAULTS: dict[str, Fault] = {
     "nothing": Fault("Nothing", _nothing, _nothing),
     "restart": Fault(
@@ -138,4 +158,16 @@ FAULTS: dict[str, Fault] = {
         "A process of the web server killed", _kill_server_process, _nothing, seconds=1
     ),
     "web": Fault("Web server restarted", lambda it: it.web.stop(), lambda it: it.web.start()),
+    "clock": Fault(
+        "Clocks of workers five minutes ahead and behind",
+        _move_clocks,
+        _correct_clocks,
+        seconds=15,
+    ),
+    "standby": Fault(
+        "PostgreSQL lost, standby promoted",
+        _lose_primary,
+        lambda it: it.database.promote_standby(),
+        needs="direct",
+    ),
 }

@@ -44,20 +44,6 @@ HEALED_WITHIN = 60.0
 MEGABYTES = 400
 
 
-def late_jobs(database: Database) -> int:
-    """Return the number of jobs that are late by more than two seconds."""
-    connection = database.connect()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM executions_job"
-                " WHERE due_at < statement_timestamp() - interval '2 seconds'"
-            )
-            return int(cursor.fetchone()[0])
-    finally:
-        connection.close()
-
-
 def log_lines(log: Path, begin: int) -> dict[str, Any]:
     """Return the failed requests in a log, and the lines about them."""
     with log.open("rb") as lines:
@@ -81,9 +67,10 @@ def log_lines(log: Path, begin: int) -> dict[str, Any]:
 def check_nothing_lost(answers: Answers, counting: Counting) -> list[str]:
     """Return what is wrong with the executions that the clients started."""
     from django.db import connection
+    from django.db.models import F
 
     from executions import integrity
-    from executions.models import Execution
+    from executions.models import Execution, Step
 
     connection.close()
     roots = dict(Execution.objects.filter(parent=None).values_list("cuid", "status"))
@@ -96,6 +83,7 @@ def check_nothing_lost(answers: Answers, counting: Counting) -> list[str]:
         "executions have not completed": {c for c, s in roots.items() if s != "completed"},
         "a child is missing or double": children != len(roots),
         "a call is missing or has two keys": len(counting.calls) != len(roots),
+        "a timer fired early": Step.objects.filter(type="wait", closed_at__lt=F("due_at")).count(),
         "invariants are violated": integrity.find_violations(),
     }
     return [f"{text}: {str(value)[:200]}" for text, value in found.items() if value]
@@ -159,7 +147,7 @@ class Rehearsal:
 
     def _wait_for_jobs(self, repaired: float) -> float:
         with suppress(TimeoutError):
-            until(lambda: late_jobs(self.database) == 0, "late jobs", HEALED_WITHIN)
+            until(lambda: self.database.count_late_jobs() == 0, "late jobs", HEALED_WITHIN)
             return time.monotonic() - repaired
         return HEALED_WITHIN
 
@@ -237,11 +225,14 @@ def run(poolers: list[str], names: list[str]) -> Iterator[dict[str, Any]]:
     with prepared() as installed:
         for pooler in poolers:
             with installed(pooler) as rehearsal:
+                has = {
+                    "pooler": bool(pooler),
+                    "direct": not pooler,
+                    "disk": rehearsal.database.has_disk,
+                }
                 for name in names:
                     fault = FAULTS[name]
-                    if (fault.needs == "pooler" and not pooler) or (
-                        fault.needs == "disk" and not rehearsal.database.disk
-                    ):
+                    if fault.needs and not has[fault.needs]:
                         continue
                     row = {"pooler": pooler or "none", **rehearsal.play(fault)}
                     print(json.dumps(row), file=sys.stderr, flush=True)

