@@ -27,7 +27,7 @@ _LETTERS = 21
 _LABEL_LETTERS = 16
 _LETTER_WIDTH, _LABEL_HEIGHT = 6.0, 13
 _LABEL_SHIFTS = (0, _LABEL_HEIGHT, -_LABEL_HEIGHT, 2 * _LABEL_HEIGHT, -2 * _LABEL_HEIGHT)
-"""How far a label may move up or down, to leave the labels of other edges readable."""
+"""Distances that a label may move up or down, to leave the labels of other edges readable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,10 +98,10 @@ def test_labels_of_edges_between_the_same_nodes_do_not_overlap() -> None:
     boxes = [NodeBox("a", "Approve", "Approval", "approval"), NodeBox("b", "End", "End", "end")]
     exits = ["approved", "rejected", "timeout", "a", "another one"]
     diagram = Diagram(boxes, [EdgeLine("a", "b", name) for name in exits])
-    drawn = svg(str(render_diagram(diagram, "Test", "t")), "t")
+    root = svg(str(render_diagram(diagram, "Test", "t")), "t")
     found = [
         (float(row.attrib["x"]), float(row.attrib["y"]), len(row.text or "") * 5)
-        for row in drawn.iter()
+        for row in root.iter()
         if row.attrib.get("class") == "edge-label"
     ]
     assert len(found) == len(exits)
