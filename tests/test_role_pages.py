@@ -80,6 +80,7 @@ PAGES: dict[str, set[str]] = {
     "workflows_workflow_edit": DESIGNERS,
     "workflows_workflow_graph": DESIGNERS,
     "workflows_workflow_compare": READERS,
+    "workflows_workflow_examples": DESIGNERS,
     "workflows_workflow_change_type": OPERATORS,
     "workflows_workflow_type_changed": OPERATORS,
     **_read_only_pages("workflows_version", READERS),
@@ -104,6 +105,7 @@ PAGES: dict[str, set[str]] = {
         delete=ADMINISTRATORS,
     ),
     "executions_execution_start": OPERATORS,
+    "executions_execution_start_on": OPERATORS,
     "executions_execution_cancel": OPERATORS,
     "executions_execution_restart": OPERATORS,
     "executions_execution_submit": PARTICIPANTS,
@@ -152,6 +154,7 @@ def address(name: str, made: Samples) -> str:
         "workflows_workflow_change_type": ([], f"?workflows={made.unused_workflow.pk}"),
         "workflows_workflow_type_changed": ([], ""),
         "executions_execution_start": ([made.workflow.pk], ""),
+        "executions_execution_start_on": ([made.unused_finding.pk], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_move_version": ([made.at_a_form.version_id], ""),
@@ -165,7 +168,7 @@ def address(name: str, made: Samples) -> str:
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
-    if name.endswith(("_changelist", "_add", "_csv", "_inbox")):
+    if name.endswith(("_changelist", "_add", "_csv", "_inbox", "_examples")):
         return reverse(f"admin:{name}")
     model = "_".join(name.split("_")[:2])
     return reverse(f"admin:{name}", args=[rows[model].pk])

@@ -7,6 +7,7 @@ from functools import partial, update_wrapper
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -36,9 +37,14 @@ class Site(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """Show the home page: panels with work that needs attention, and all pages."""
+        from executions.admin.first_steps import first_steps
         from executions.admin.home import panels_for
 
-        context = {"panels": panels_for(request.user), **(extra_context or {})}
+        context = {
+            "first_steps": first_steps(request.user, request.path),
+            "panels": panels_for(request.user),
+            **(extra_context or {}),
+        }
         return super().index(request, context)
 
     def login(
@@ -65,6 +71,7 @@ class Site(admin.AdminSite):
             # Called by the template, because not every page shows the banner.
             "work_warnings": partial(work_warnings, request.user),
             "may_search": partial(may_search, request.user),
+            "docs_url": settings.DOCS_URL,
         }
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:

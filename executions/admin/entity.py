@@ -8,21 +8,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from executions import guards
-from executions.admin.titles import execution_title
-from executions.models import Entity, Execution, Finding, InventoryModel
+from executions.admin.start import startable_workflows
+from executions.admin.titles import entity_page, execution_title
+from executions.models import START, Entity, Execution, Finding, InventoryModel
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
 from workflows.admin.base.formatting import admin_url, log_url
 from workflows.admin.base.forms import GuardedForm
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow_sections import listed_executions
-from workflows.models import EntityName
-
-
-def entity_page(entity: Any) -> str:
-    """Return the URL of an entity's page, as a finding or an inventory model."""
-    model = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
-    return admin_url(model, "change", entity.pk)
-
 
 RECORD_MODELS.update(
     {
@@ -66,10 +59,13 @@ class EntityAdmin(GuardedAdmin):
         """Show the page of one entity with its executions."""
         row = context.get("original")
         if row is not None:
+            may_start = request.user.has_perm(START)
             context = {
                 **context,
                 "executions": listed_executions(row.executions.all(), entity=row.pk),
                 "log_url": log_url(request, row.cuid),
+                "startable": list(startable_workflows(row)) if may_start else [],
+                "start_url": may_start and admin_url(Execution, "start_on", row.pk),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -40,7 +40,7 @@ from executions.admin.list_steps import (
 )
 from executions.admin.move import move_page, move_version_page
 from executions.admin.reassign import reassign_page
-from executions.admin.start import start_page
+from executions.admin.start import start_on_entity, start_page
 from executions.admin.steps import submit_form
 from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution
 from workflows.admin.base.filters import related_row_filter
@@ -180,6 +180,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
         wrap = self.admin_site.admin_view
         own = [
             path("start/<int:pk>/", wrap(self.start_view), name="executions_execution_start"),
+            path(
+                "start-on/<int:pk>/",
+                wrap(self.start_on_view),
+                name="executions_execution_start_on",
+            ),
             path("inbox/", wrap(self.inbox_view), name="executions_execution_inbox"),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name="executions_execution_cancel"),
             path(
@@ -253,6 +258,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Show the page that starts a workflow on an entity."""
         self.require(request, START)
         return start_page(self, request, pk)
+
+    def start_on_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Start a workflow on an entity, from the page of the entity."""
+        self.require(request, START)
+        return start_on_entity(self, request, pk)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the page that cancels an execution."""

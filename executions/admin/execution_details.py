@@ -10,11 +10,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from executions.admin.comments import comment_context
-from executions.admin.entity import entity_page
 from executions.admin.incidents import executions_alike
 from executions.admin.path_diagram import duration_text, earlier_paths, path_diagram
 from executions.admin.steps import OpenStep, open_steps
-from executions.admin.titles import execution_title, step_title
+from executions.admin.titles import entity_page, execution_title, step_title
 from executions.models import (
     OPERATE,
     START,

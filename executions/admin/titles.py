@@ -1,10 +1,20 @@
-"""Titles of executions and steps for headings, links and messages."""
+"""Titles and pages of executions, steps and entities, for headings, links and messages."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.translation import gettext as _
 
-from executions.models import Execution, Step
+from executions.models import Execution, Finding, InventoryModel, Step
+from workflows.admin.base.formatting import admin_url
+from workflows.models import EntityName
+
+
+def entity_page(entity: Any) -> str:
+    """Return the URL of an entity's page, as a finding or an inventory model."""
+    model = Finding if entity.entity_name == EntityName.FINDING else InventoryModel
+    return admin_url(model, "change", entity.pk)
 
 
 def execution_title(execution: Execution) -> str:

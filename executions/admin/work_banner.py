@@ -18,11 +18,17 @@ CACHE_SECONDS = 10
 """The time for which a process shows the same status, so that few pages take statements for it."""
 
 
+def current_status() -> WorkStatus:
+    """Return the state of background work, at most ten seconds old."""
+    status: WorkStatus = cache.get_or_set(CACHE_KEY, read_status, CACHE_SECONDS)  # type: ignore[assignment]
+    return status
+
+
 def work_warnings(user: Any) -> list[str]:
     """Return what is wrong with background work, for users who may operate executions."""
     if not user.has_perm(OPERATE):
         return []
-    status: WorkStatus = cache.get_or_set(CACHE_KEY, read_status, CACHE_SECONDS)  # type: ignore[assignment]
+    status = current_status()
     if status.is_worker_missing:
         # Work is late because nobody does it.
         return [status.missing_text]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.accessibility import VIEWS, find_faults, show
+from tests.factories import user_in
 from tests.people import Samples, create_samples
 from tests.test_role_pages import PAGES, address
 
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
 """The combinations for screenshots."""
 
-LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv")
+LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv", "_start_on")
 """Suffixes of routes that redirect or return a file."""
 
 GROUPS = 6
@@ -52,4 +53,16 @@ def test_pages_are_accessible(
             show(walk.page, scheme, width, height)
             place = Path(photographs) / f"{name}-{size}-{scheme}.png"
             walk.page.screenshot(path=place, full_page=True)
+    assert not found, "\n".join(found)
+
+
+def test_home_of_a_new_installation_is_accessible(transactional_db: None, walking: Any) -> None:
+    user_in("participant")
+    walk = walking(user_in("administrator", is_staff=True))
+    assert walk.sees("First steps")
+    walk.click("link", "Load example workflows")
+    walk.click("button", "Load all 5 examples")
+    assert walk.sees("Loaded: Example: review for each area")
+    walk.click("link", "Home")
+    found = [f"{view}: {fault}" for view, fault in find_faults(walk)]
     assert not found, "\n".join(found)

@@ -20,6 +20,7 @@ from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html
 from workflows.admin.change_type import CANCEL, change_type_page, type_changed_page
 from workflows.admin.compare_versions import compare_page
+from workflows.admin.examples import examples_page, may_load_examples
 from workflows.admin.graph_editor.json_page import graph_page
 from workflows.admin.graph_editor.page import editor_page
 from workflows.admin.workflow_sections import (
@@ -206,11 +207,23 @@ class WorkflowAdmin(GuardedAdmin):
                 wrap(self.type_changed_view),
                 name="workflows_workflow_type_changed",
             ),
+            path("examples/", wrap(self.examples_view), name="workflows_workflow_examples"),
             path("<int:pk>/edit/", wrap(self.edit_view), name="workflows_workflow_edit"),
             path("<int:pk>/graph/", wrap(self.graph_view), name="workflows_workflow_graph"),
             path("<int:pk>/compare/", wrap(self.compare_view), name="workflows_workflow_compare"),
             *super().get_urls(),
         ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the list, with a link to the examples for users who may load them."""
+        url = may_load_examples(request.user) and admin_url(Workflow, "examples")
+        return super().changelist_view(request, {"examples_url": url, **(extra_context or {})})
+
+    def examples_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the example workflows, or load them."""
+        return examples_page(self, request)
 
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the graph editor."""

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from workflows import running
@@ -52,6 +53,17 @@ def admin_url(model: type[Model] | Model, page: str, *args: Any, **query: Any) -
     options = model._meta
     address = reverse(f"admin:{options.app_label}_{options.model_name}_{page}", args=args)
     return f"{address}?{urlencode(query)}" if query else address
+
+
+BACK = "back"
+"""The query parameter of an add page with the path to return to."""
+
+
+def back_url(request: HttpRequest) -> str:
+    """Return the path of this site to return to after adding a row; empty if there is none."""
+    path = request.GET.get(BACK, "")
+    is_own = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
+    return path if is_own else ""
 
 
 def log_url(request: HttpRequest, cuid: str) -> str | None:

@@ -25,7 +25,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base.change_list import BoundedPaginator, ListAdmin, list_context
-from workflows.admin.base.formatting import admin_url, link, log_url
+from workflows.admin.base.formatting import admin_url, back_url, link, log_url
 from workflows.admin.base.forms import DB, EditForm, GuardedForm, ObjectField
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html, refusal_of
 from workflows.admin.base.submit_once import forget_new_messages, mark_done
@@ -94,6 +94,11 @@ class EditAdmin(ListAdmin):
         response = super().response_add(request, obj, post_url_continue)
         is_popup = IS_POPUP_VAR in request.POST
         return mark_done(response, admin_url(obj, "change", obj.pk)) if is_popup else response
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Redirect to the page that sent the user here to add a row, or else to the list."""
+        back = back_url(request)
+        return HttpResponseRedirect(back) if back else super().response_post_save_add(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new row, or the changed columns of an existing row."""
