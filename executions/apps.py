@@ -14,11 +14,12 @@ class ExecutionsConfig(AppConfig):
             checks,
             closure_triggers,
             event_triggers,
+            file_triggers,
             signals,
             voter_triggers,
         )
         from executions.engine import nodes, schedule_trigger, trigger_types  # noqa: F401
-        from executions.models import Secret
+        from executions.models import FormFile, Secret
         from executions.running import StoredExecutions
         from workflows import guards, running
 
@@ -28,6 +29,7 @@ class ExecutionsConfig(AppConfig):
         _declare_triggers()
         closure_triggers.register()
         voter_triggers.register()
+        file_triggers.register(FormFile.FROZEN)
         post_migrate.connect(install_triggers, sender=self)
 
 

@@ -18,6 +18,7 @@ from executions.models import (
     Entity,
     Execution,
     Finding,
+    FormFile,
     InventoryModel,
     Secret,
     Step,
@@ -115,9 +116,10 @@ def delete_closures_of_version(instance: Version, **kwargs: Any) -> None:
 @receiver(pre_save, sender=Closure)
 @receiver(pre_save, sender=ClosureMember)
 @receiver(pre_save, sender=Comment)
+@receiver(pre_save, sender=FormFile)
 def check_frozen_fields(
     sender: Any,
-    instance: Execution | Closure | ClosureMember | Comment,
+    instance: Execution | Closure | ClosureMember | Comment | FormFile,
     raw: bool,
     update_fields: Any,
     **kwargs: Any,
@@ -160,6 +162,12 @@ def delete_own_candidates(instance: Step, **kwargs: Any) -> None:
 def check_comment_deletion(instance: Comment, **kwargs: Any) -> None:
     """Refuse deleting a comment without its execution."""
     guards.refuse_comment_deletion(instance, kwargs.get("origin"))
+
+
+@receiver(pre_delete, sender=FormFile)
+def check_file_deletion(instance: FormFile, **kwargs: Any) -> None:
+    """Refuse deleting a file without its execution."""
+    guards.refuse_file_deletion(instance, kwargs.get("origin"))
 
 
 @receiver(pre_delete, sender=Closure)

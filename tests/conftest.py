@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         properties.load_profile("quick")
     # Strong password hashes are slow, and no test needs them.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Files of forms stay in the memory of the test process.
+    settings.STORAGES["default"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     # Otherwise the body of an answer waits 40 ms for the client to acknowledge its headers.
     WSGIRequestHandler.disable_nagle_algorithm = True
 

@@ -92,6 +92,7 @@ OTHER_REFUSALS = {
     *("too_many_selected", "invalid_draft", "reason_required", "not_skippable", "not_postponable"),
     *("not_in_future", "not_reassignable", "claimed", "not_claimed", "not_claimable"),
     *("invalid_comment", "not_author", "excluded_voter", "move_refused", "several_workflows"),
+    *("invalid_upload", "file_too_large", "file_missing", "storage_unavailable"),
     # Values that are not valid in themselves
     *("invalid_fields", "invalid_value"),
     *("invalid_webhook", "webhook_url_refused", "webhook_disabled"),

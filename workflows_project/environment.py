@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -240,6 +241,39 @@ def secrets_keys(name: str = "SECRETS_KEY") -> list[str]:
             )
             return []
     return keys
+
+
+def file_storage(root: str) -> dict[str, Any]:
+    """Read the storage of files: a bucket of S3 if ``S3_BUCKET`` is set, else a local folder.
+
+    Args:
+        root: the local folder.
+    """
+    bucket = text("S3_BUCKET")
+    options = {
+        "endpoint_url": text("S3_ENDPOINT_URL"),
+        "region_name": text("S3_REGION"),
+        "access_key": text("S3_ACCESS_KEY_ID"),
+        "secret_key": secret("S3_SECRET_ACCESS_KEY"),
+        "location": text("S3_PREFIX"),
+    }
+    if not bucket:
+        # Only the account of the server reads the files.
+        modes = {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": root, **modes},
+        }
+    if find_spec("storages") is None:
+        problems.append(
+            "S3_BUCKET is set, but django-storages is not installed. Run:"
+            " pip install 'django-storages[s3]'"
+        )
+    given = {name: value for name, value in options.items() if value}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": bucket, "file_overwrite": False, **given},
+    }
 
 
 def refuse_to_serve() -> None:

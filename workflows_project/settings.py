@@ -134,11 +134,17 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-if not DEBUG:
-    STORAGES = {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {"BACKEND": "workflows_project.ops.static_files.HashedFiles"},
-    }
+# Files of forms
+MEDIA_ROOT = environment.text("MEDIA_ROOT", str(BASE_DIR / "media"))
+FILE_MAX_BYTES = environment.number("FILE_MAX_BYTES", 26_214_400, of="bytes", least=1)
+STORAGES = {
+    "default": environment.file_storage(MEDIA_ROOT),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "workflows_project.ops.static_files.HashedFiles"
+    },
+}
 # In development, files are served from the apps without collectstatic.
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG

@@ -44,6 +44,10 @@ MAX_LENGTHS = {
 }
 """The maximum length of an answer by the type of its field."""
 _WITH_CHOICES = ("choice", "multiple_choice")
+FILE = "file"
+MAX_FILES = 50
+"""The maximum number of files in one field."""
+_OF_FILES = ("multiple", "accept", "max_size")
 FIELD_TYPES: tuple[str, ...] = (
     "text",
     "long_text",
@@ -55,6 +59,7 @@ FIELD_TYPES: tuple[str, ...] = (
     "email",
     "url",
     "user",
+    FILE,
 )
 """The types of form fields. The default is ``text``."""
 
@@ -99,7 +104,8 @@ FIELD: dict[str, Any] = {
         },
         "type": {
             "title": "Type",
-            "description": "The type of the answer. 'user' is the username of an active user.",
+            "description": "The type of the answer. 'user' is the username of an active user,"
+            " 'file' the id of an uploaded file.",
             "type": "string",
             "enum": list(FIELD_TYPES),
             "default": "text",
@@ -130,6 +136,33 @@ FIELD: dict[str, Any] = {
             "minItems": 1,
             "items": _CHOICE,
         },
+        "multiple": {
+            "title": "Several files",
+            "description": f"If true, the field takes up to {MAX_FILES} files, and its value is a"
+            " list. Only for the type file.",
+            "type": "boolean",
+            "default": False,
+        },
+        "accept": {
+            "title": "File types",
+            "description": "The accepted endings of file names, such as .pdf. By default, all. Only"
+            " for the type file.",
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "title": "Ending",
+                "type": "string",
+                "maxLength": 32,
+                "pattern": r"^(\.[A-Za-z0-9_-]+)+$(?!\n)",
+            },
+        },
+        "max_size": {
+            "title": "Maximum size",
+            "description": "The maximum size of a file in bytes. The setting FILE_MAX_BYTES limits"
+            " it too. Only for the type file.",
+            "type": "integer",
+            "minimum": 1,
+        },
     },
     "required": ["name"],
     "additionalProperties": False,
@@ -148,6 +181,11 @@ def target_of(field: Mapping[str, Any]) -> str:
     return f"${name}" if field.get("scope") == EXECUTION else name
 
 
+def file_fields(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the fields for files in the data of a form, by their names."""
+    return {field["name"]: field for field in data.get("fields", ()) if field.get("type") == FILE}
+
+
 def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield the problems of a list of fields that match ``FIELD``."""
     seen: set[str] = set()
@@ -161,6 +199,10 @@ def problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         seen.add(name)
         for pointer, detail in _choice_problems(field):
             yield f"/{index}/choices{pointer}", detail
+        for option in _OF_FILES if field.get("type") != FILE else ():
+            if option in field:
+                detail = gettext("The field {name} is no file: '{option}' has no effect.")
+                yield f"/{index}/{option}", detail.format(name=quoted(name), option=option)
 
 
 def _choice_problems(field: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,8 @@ from django.core.validators import EmailValidator, URLValidator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions.engine.form_fields import MAX_LENGTHS, choices_of
+from executions.engine.file_input import FileField
+from executions.engine.form_fields import MAX_FILES, MAX_LENGTHS, choices_of
 from workflows.db.json_values import (
     InexactNumber,
     below,
@@ -55,7 +56,8 @@ def clean(
 ) -> dict[str, Any]:
     """Return the answers as JSON values to store. Raise ``FormInvalid`` with all problems.
 
-    With ``is_partial``, answers that are blank or not valid are left out.
+    An answer of a field for files is an id or a list of ids; the node looks up the files. With
+    ``is_partial``, answers that are blank or not valid are left out.
     """
     if not isinstance(data, dict):
         detail = gettext("The data of a form must be an object, not {type}.")
@@ -102,7 +104,7 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
     empty = is_missing(value)
     if required and (empty or (type_name == "checkbox" and value is False)):
         raise _required(field)
-    if empty and (value != [] or type_name == "multiple_choice"):
+    if empty and (value != [] or type_name in ("multiple_choice", "file")):
         return None
     if isinstance(value, str) and (reason := storage_problem(value)):
         raise _error(field, _("The field {field} {reason}."), reason=reason)
@@ -115,6 +117,8 @@ def _answer(field: Mapping[str, Any], value: object) -> Any:
             return _number_answer(field, value)
         case "multiple_choice":
             return _choices_answer(field, value)
+        case "file":
+            return _files_answer(field, value)
     if not isinstance(value, str):
         message = _("The field {field} must be text, not {type}.")
         raise _error(field, message, type=json_type(value))
@@ -147,6 +151,21 @@ def _choices_answer(field: Mapping[str, Any], value: object) -> list[Any]:
         if item in value[:index]:
             message = _("The field {field} contains the choice {choice} twice.")
             raise _error(field, message, "invalid_choice", choice=quoted(item))
+    return value
+
+
+def _files_answer(field: Mapping[str, Any], value: object) -> str | list[str]:
+    if not field.get("multiple", False):
+        if not isinstance(value, str):
+            raise _error(field, _("The field {field} must be the id of an uploaded file."))
+        return value
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _error(field, _("The field {field} must be a list of ids of uploaded files."))
+    if len(set(value)) < len(value):
+        raise _error(field, _("The field {field} contains the same file twice."))
+    if len(value) > MAX_FILES:
+        message = _("The field {field} has more than {limit} files.")
+        raise _error(field, message, limit=MAX_FILES)
     return value
 
 
@@ -263,6 +282,8 @@ def _form_field(field: Mapping[str, Any]) -> forms.Field:
             boxes = forms.CheckboxSelectMultiple()
             choices = list(choices_of(field).items())
             return forms.MultipleChoiceField(widget=boxes, choices=choices, **common)
+        case "file":
+            return FileField(field, **common)
     common["max_length"] = MAX_LENGTHS[type_name]
     match type_name:
         case "email":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from executions.engine import joins
+from executions.engine import file_answers, joins
 from executions.engine.for_each import (
     COMPLETED,
     RESULTS,
@@ -270,6 +270,12 @@ class NodeVisit:
         self.step.overdue = False
         self.step.attempt += 1
         self.advance.mark_changed(self.step)
+
+    def find_files(self, ids: Sequence[str]) -> Mapping[str, str]:
+        return file_answers.find_files(self.step.cuid, ids, self.advance.by)
+
+    def attach_files(self, files: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+        return file_answers.attach_files(self.node, files, self.now)
 
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
         variables = {name[1:]: values[name] for name in values if name[:1] == VARIABLE}

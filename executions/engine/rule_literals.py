@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from executions.engine import value_sources
+from executions.engine.form_fields import FILE
 from executions.engine.rules import LISTS, ORDERINGS, parts_of
 from workflows.db.json_values import below, is_number, json_type, quoted
 from workflows.values import moments
@@ -41,10 +42,11 @@ _FITS: dict[str, tuple[Callable[[object], bool], str]] = {
     "datetime": (_is_moment, _MOMENT),
     "checkbox": (lambda value: isinstance(value, bool), "true or false"),
     "multiple_choice": (lambda value: isinstance(value, list), "a list"),
+    FILE: (lambda value: isinstance(value, (dict, list)), "the reference of a file"),
 }
 _TEXT = (_is_text, "text")
-_UNORDERED = ("checkbox", "multiple_choice")
-_WHOLE = ("number", "checkbox", "multiple_choice")
+_UNORDERED = ("checkbox", "multiple_choice", FILE)
+_WHOLE = ("number", "checkbox", "multiple_choice", FILE)
 
 
 def type_of(value: object) -> str:
@@ -107,7 +109,7 @@ def _unordered(name: str, op: str, value: object, known: Collection[str]) -> str
 
 def _without_parts(name: str, op: str, value: object, known: Collection[str]) -> str | None:
     """Return why ``contains``, ``starts_with`` and the like never hold, or None."""
-    whole = ("number", "checkbox") if op in ("contains", "not_contains") else _WHOLE
+    whole = ("number", "checkbox", FILE) if op in ("contains", "not_contains") else _WHOLE
     parted = [one for one in known if one not in whole]
     if known and not parted:
         return gettext("The field {name} is a {types}. '{op}' cannot search it.").format(

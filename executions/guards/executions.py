@@ -103,6 +103,12 @@ def refuse_comment_deletion(comment: Any, origin: Any) -> None:
         raise ExecutionFrozen(str(ExecutionFrozen.comment_message))
 
 
+def refuse_file_deletion(file: Any, origin: Any) -> None:
+    """Raise ``ExecutionFrozen`` if a file would be deleted without its execution."""
+    if _deleted_model(origin) is type(file):
+        raise ExecutionFrozen(str(ExecutionFrozen.file_message))
+
+
 def refuse_pin_deletion(pin: Any, origin: Any) -> None:
     """Raise ``ExecutionFrozen`` if a pin would be deleted without its closure."""
     if _deleted_model(origin) is type(pin):

@@ -126,6 +126,7 @@ class ExecutionFrozen(Refusal):
         "execution."
     )
     comment_message = _("A comment can be deleted only together with its execution. Withdraw it.")
+    file_message = _("A file can be deleted only together with its execution.")
     step_message = _("A step can be deleted only together with its execution.")
     pin_message = _("A pin can be deleted only together with its closure.")
     closure_message = _("A closure cannot be deleted while an execution uses it.")
@@ -206,6 +207,8 @@ KEYS.update(
         "executions_step_passed": ExecutionFrozen,
         "executions_comment_sealed": ExecutionFrozen,
         "executions_comment_withdrawn": ExecutionFrozen,
+        "executions_formfile_sealed": ExecutionFrozen,
+        "executions_formfile_attached": ExecutionFrozen,
         "executions_move_sealed": ExecutionFrozen,
         "executions_execution_closure_fk": DependentActiveExecutions,
         "executions_execution_closure_id_fk": ExecutionFrozen,

@@ -15,6 +15,7 @@ from executions.integrity.contexts import (
     check_latest_contexts,
     check_live_contexts,
 )
+from executions.integrity.files import check_files
 from executions.integrity.open_steps import (
     check_calling_steps,
     check_jobs,
@@ -64,4 +65,11 @@ def find_violations() -> list[Violation]:
         return [violation for check in INVARIANTS for violation in check()]
 
 
-__all__ = ["INVARIANTS", "REPAIR", "Violation", "find_violations", "stable_snapshot"]
+__all__ = [
+    "INVARIANTS",
+    "REPAIR",
+    "Violation",
+    "check_files",
+    "find_violations",
+    "stable_snapshot",
+]

@@ -16,8 +16,9 @@ class Violation:
     """A record that violates an invariant.
 
     ``invariant`` is I1 to I9, or names a safeguard: ``write_once``, ``foreign_key``,
-    ``pending_change`` or ``audit_log``. ``model`` is the verbose name of the record's model.
-    ``remedy`` is the command that repairs the record, or the decision that an operator can make.
+    ``pending_change``, ``audit_log`` or ``file``. ``model`` is the verbose name of the record's
+    model. ``remedy`` is the command that repairs the record, or the decision that an operator can
+    make.
     ``workflows`` and ``root`` are the ids of the workflows and of the root execution that a
     repair has to lock.
     """

@@ -11,7 +11,22 @@ from executions.models.closure import (
 from executions.models.comment import COMMENT, MAX_TEXT_LENGTH, Comment
 from executions.models.draft import FormDraft
 from executions.models.entity import Entity, Finding, InventoryModel, may_view_entity
-from executions.models.execution import LIVE, OPERATE, START, SUBMIT, Execution, Status
+from executions.models.execution import (
+    LIVE,
+    OPERATE,
+    START,
+    SUBMIT,
+    VIEW,
+    VIEW_STEPS,
+    Execution,
+    Status,
+)
+from executions.models.form_file import (
+    MAX_FILE_NAME_LENGTH,
+    MAX_KEY_LENGTH,
+    FormFile,
+    UnusedObject,
+)
 from executions.models.job import PERFORMED, Job, JobKind
 from executions.models.move import Move
 from executions.models.outgoing_delivery import REDELIVER, DeliveryAttempt, OutgoingDelivery
@@ -49,6 +64,8 @@ __all__ = [
     "ITEM",
     "ITEMS",
     "LIVE",
+    "MAX_FILE_NAME_LENGTH",
+    "MAX_KEY_LENGTH",
     "MAX_TEXT_LENGTH",
     "OPEN",
     "OPEN_INDEX",
@@ -60,6 +77,8 @@ __all__ = [
     "SUBMIT",
     "TEST",
     "USER_ACTION",
+    "VIEW",
+    "VIEW_STEPS",
     "BulkItem",
     "BulkKind",
     "BulkOperation",
@@ -73,6 +92,7 @@ __all__ = [
     "Execution",
     "Finding",
     "FormDraft",
+    "FormFile",
     "InventoryModel",
     "ItemState",
     "Job",
@@ -91,6 +111,7 @@ __all__ = [
     "StepState",
     "Subscription",
     "TriggeredStart",
+    "UnusedObject",
     "Visits",
     "Vote",
     "WorkerHeartbeat",

@@ -40,6 +40,9 @@ LIVE: tuple[str, ...] = (Status.SCHEDULED.value, Status.ACTIVE.value, Status.WAI
 
 SUBMIT = "executions.submit_execution"
 """The permission to submit forms and to vote, at steps without assignees."""
+VIEW = "executions.view_execution"
+VIEW_STEPS = (VIEW, "executions.view_step")
+"""The permissions to read the steps of executions, with their values and files."""
 OPERATE = "executions.change_execution"
 """The permission to intervene in executions: cancel, retry, skip, wake."""
 START = "executions.add_execution"

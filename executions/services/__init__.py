@@ -10,6 +10,7 @@ from executions.services.bulk import purge_bulk_operations
 from executions.services.cancelling import cancel
 from executions.services.claiming import claim, unclaim
 from executions.services.commenting import comment, withdraw_comment
+from executions.services.downloads import download
 from executions.services.moving import MoveResult, move, plan_move
 from executions.services.postponing import postpone
 from executions.services.reassigning import reassign
@@ -30,6 +31,7 @@ from executions.services.secret_revocation import (
 )
 from executions.services.skipping import skip
 from executions.services.starting import start
+from executions.services.stored_objects import purge_files, stored
 from executions.services.submitting import save_draft, submit
 from executions.services.triggering import (
     due_starts,
@@ -37,23 +39,29 @@ from executions.services.triggering import (
     serve_due_starts,
     serve_start,
 )
+from executions.services.uploading import Upload, add_file, check_upload, upload
 from executions.services.voting import recount_votes, vote
 from executions.services.waking import wake
 
 __all__ = [
     "AdvanceResult",
     "MoveResult",
+    "Upload",
+    "add_file",
     "align_schedule",
     "cancel",
+    "check_upload",
     "claim",
     "comment",
     "count_scheduled_starts",
+    "download",
     "due_starts",
     "move",
     "plan_move",
     "postpone",
     "preview_schedule",
     "purge_bulk_operations",
+    "purge_files",
     "purge_previous_values",
     "purge_scheduled_starts",
     "queue_triggered_starts",
@@ -72,8 +80,10 @@ __all__ = [
     "serve_start",
     "skip",
     "start",
+    "stored",
     "submit",
     "unclaim",
+    "upload",
     "vote",
     "wake",
     "withdraw_comment",

@@ -28,6 +28,11 @@ from executions.models import (
     Step,
     delete_unused_closures,
 )
+from executions.services.stored_objects import (
+    delete_unused_objects,
+    purge_files,
+    unsubmitted_files,
+)
 from workflows.audit.log import Action, record
 from workflows.db import locks
 from workflows.guards import RowDeleted, count
@@ -58,11 +63,15 @@ class Retained:
 
 @dataclass(slots=True)
 class Purged:
-    """The numbers of deleted trees, rows and versions, and the retained ones by reason."""
+    """The numbers of deleted trees, rows and versions, and the retained ones by reason.
+
+    ``uploads`` is the number of deleted files that were not submitted.
+    """
 
     trees: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     versions: int = 0
+    uploads: int = 0
     retained: dict[str, Retained] = field(default_factory=dict)
 
     def retain(self, reason: str, cuid: str) -> None:
@@ -154,11 +163,15 @@ def purge(
             break
         last = rows[-1].pk
         _purge_batch(rows, plan, done, before, keep_last, dry_run)
+        if not dry_run:
+            # The transaction of the batch has left the objects of its files to be deleted.
+            delete_unused_objects()
         yield done
         if not dry_run:
             time.sleep(rest * (time.monotonic() - start))
     if versions:
         yield from _purge_versions(done, dry_run)
+    done.uploads = unsubmitted_files().count() if dry_run else purge_files()
     yield done
 
 

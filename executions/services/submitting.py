@@ -8,6 +8,7 @@ from django.db import transaction
 
 from executions import guards
 from executions.engine.claims import refuse_claimed
+from executions.engine.form_fields import file_fields
 from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
@@ -52,9 +53,12 @@ def submit(
         return _submit_action(execution, action, data, node, step, by)
     with locks.single_writer():
         runner = read_tree(execution, by)
-        if _submit(visit_open_step(runner, node, step), data, by):
+        visit = visit_open_step(runner, node, step)
+        # The rows of files are written before the tree, in the same transaction.
+        if not file_fields(visit.node.data) and _submit(visit, data, by):
             return keep_result(runner[1], runner[0])
-    # Another transaction has changed the tree or the entity since the read: wait for its locks.
+    # Another transaction has changed the tree or the entity since the read, or the form has files:
+    # wait for the locks.
     with transaction.atomic():
         runner = lock_tree(execution, by)
         _submit(visit_open_step(runner, node, step), data, by)
@@ -74,7 +78,7 @@ def _submit_action(
 
 
 def _submit(visit: NodeVisit, data: object, by: Any, action: str | None = None) -> bool:
-    _require_assigned(visit, by)
+    require_assigned(visit, by)
     refuse_claimed(visit.step, visit.node, visit.candidates_key, by)
     visit.submit(data, action)
     return visit.advance.finish()
@@ -108,7 +112,7 @@ def save_draft(
         visit = visit_open_step(lock_tree(execution, by), node, step)
         if visit.node.type != USER_ACTION:
             raise guards.NotOpen(f"Node {quoted(visit.node.id)} has no form.")
-        _require_assigned(visit, by)
+        require_assigned(visit, by)
         FormDraft.objects.update_or_create(
             step=visit.step, user=by, defaults={"data": data, "saved_at": visit.now}
         )
@@ -118,6 +122,7 @@ def save_draft(
         return visit.run.execution
 
 
-def _require_assigned(visit: NodeVisit, by: Any) -> None:
+def require_assigned(visit: NodeVisit, by: Any) -> None:
+    """Raise ``guards.NotAssigned`` if others have to do the form; ``None`` may do every form."""
     if by is not None and not may_submit(visit.candidates_key, by):
         raise guards.NotAssigned(f"Step “{visit.node.label}” is assigned to others.")

@@ -14,6 +14,7 @@ from executions.services import (
     count_scheduled_starts,
     due_starts,
     purge_bulk_operations,
+    purge_files,
     purge_previous_values,
     purge_scheduled_starts,
     recount_votes,
@@ -40,6 +41,7 @@ HOUSEKEEPING: tuple[Callable[[], object], ...] = (
     purge_previous_values,
     purge_scheduled_starts,
     purge_heartbeats,
+    purge_files,
 )
 """The periodic duties: each deletes rows that have been kept long enough."""
 

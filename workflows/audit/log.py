@@ -1,8 +1,8 @@
 """The audit log: who changed what, when, through which interface, and what was refused.
 
 It covers the data that executions depend on (workflows, graphs, types, entities, pending changes),
-votes, claims, the actions of forms, comments (without their texts), and operators' interventions in
-executions. Steps record the course of an execution and its submissions.
+votes, claims, the actions of forms, uploaded files, comments (without their texts), and operators'
+interventions in executions. Steps record the course of an execution and its submissions.
 
 An entry is written in the transaction that makes the change. Its id comes from a counter row that
 is locked until the commit, so the ids have no gaps: a missing id means that an entry was removed.
@@ -69,6 +69,7 @@ class Action(models.TextChoices):
     COMMENTED = "commented", _("Commented")
     COMMENT_WITHDRAWN = "comment_withdrawn", _("Comment withdrawn")
     SUBMITTED = "submitted", _("Submitted")
+    UPLOADED = "uploaded", _("File uploaded")
     STARTED = "started", _("Started by its trigger")
     LOGIN_FAILED = "login_failed", _("Login failed")
     LOCKED = "locked", _("Locked")

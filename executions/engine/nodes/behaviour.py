@@ -104,6 +104,12 @@ class Visit(Protocol):
     def open_incident(self, code: str, detail: str) -> None:
         """Open an incident: the step waits for an operator."""
 
+    def find_files(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the fields of the files that the user has uploaded for the open step, by id."""
+
+    def attach_files(self, files: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+        """Use uploaded files in the form, by the name of their field; return their references."""
+
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
         """Set and clear fields of the entity, and variables by their names with ``$``.
 

@@ -142,13 +142,40 @@ class UserAction(DeadlineBehaviour):
         is_partial = chosen is not None and not chosen["validates"]
         fields = visit.node.data.get("fields", [])
         values = forms.clean(fields, data, is_partial=is_partial)
-        if unknown := _find_unknown_users(fields, values):
+        files, unusable = _find_files(visit, values)
+        if unknown := _find_unknown_users(fields, values) | unusable:
             if not is_partial:
                 raise forms.FormInvalid(list(unknown.values()))
             values = {name: value for name, value in values.items() if name not in unknown}
+        if files:
+            values |= visit.attach_files(files)
         targets = {field["name"]: form_fields.target_of(field) for field in fields}
         visit.write_fields({targets[name]: value for name, value in values.items()})
         visit.leave(action, output=drop_missing(values))
+
+
+def _find_files(
+    visit: Visit, values: Mapping[str, Any]
+) -> tuple[dict[str, list[str]], dict[str, Problem]]:
+    """Return the ids of the files in each field, and a problem for each field with a wrong one."""
+    names = form_fields.file_fields(visit.node.data).keys() & drop_missing(values).keys()
+    ids = {
+        name: [values[name]] if isinstance(values[name], str) else values[name] for name in names
+    }
+    known = visit.find_files([one for row in ids.values() for one in row]) if ids else {}
+    wrong = {name: [one for one in row if known.get(one) != name] for name, row in ids.items()}
+    problems = {
+        name: Problem(
+            below("/data", name),
+            "unknown_file",
+            gettext("No file with the id {id} was uploaded for the field {field}.").format(
+                id=quoted(row[0]), field=quoted(name)
+            ),
+        )
+        for name, row in wrong.items()
+        if row
+    }
+    return {name: row for name, row in ids.items() if name not in problems}, problems
 
 
 def _find_unknown_users(

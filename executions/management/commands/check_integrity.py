@@ -27,6 +27,7 @@ class Command(ExampleCommand):
     examples = """\
   manage.py check_integrity                   check, and list the first violations
   manage.py check_integrity --all             list all violations
+  manage.py check_integrity --files              read the contents of all files too
   manage.py check_integrity --json | jq '.violations[].cuid'
 """
 
@@ -34,14 +35,20 @@ class Command(ExampleCommand):
         parser.add_argument(
             "--all", action="store_true", help=f"list more than {LISTED} violations"
         )
+        parser.add_argument(
+            "--files",
+            action="store_true",
+            help="also read each stored file, and compare its checksum",
+        )
         parser.add_argument("--json", action="store_true", help="print all violations as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=True)
         found: list[integrity.Violation] = []
+        checked = integrity.INVARIANTS + (integrity.check_files,) * options["files"]
         with integrity.stable_snapshot():
             checks = track(
-                integrity.INVARIANTS,
+                checked,
                 description="Checking the invariants",
                 console=console,
                 transient=True,

@@ -98,6 +98,8 @@ class Command(ExampleCommand):
         rows = ", ".join(count(number, name) for name, number in done.rows.items() if number)
         tail = f": {rows}" if rows else ""
         self.stdout.write(f"{count(done.trees, 'tree')} {verb}{tail}.")
+        if done.uploads:
+            self.stdout.write(f"{count(done.uploads, 'file')} {verb} that nobody submitted.")
         if options["versions"]:
             self.stdout.write(f"{count(done.versions, 'version')} {verb}.")
         for reason, retained in done.retained.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +66,12 @@ class Recorder:
 
     def open_incident(self, code: str, detail: str) -> None:
         self.calls.append(("incident", code, detail))
+
+    def find_files(self, ids: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def attach_files(self, files: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+        return {}
 
     def write_fields(self, values: Mapping[str, Any], clear: Iterable[str] = ()) -> None:
         self.calls.append(("write", dict(values), list(clear)))
