@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from knox.models import AuthToken
 
 from executions import services as running
@@ -21,6 +25,7 @@ from executions.models import (
     Comment,
     Execution,
     Finding,
+    FormFile,
     InventoryModel,
     OutgoingDelivery,
     Secret,
@@ -86,6 +91,7 @@ class Samples:
     in_an_incident: Execution
     at_a_vote: Execution
     comment: Comment
+    file: FormFile
     pending: PendingChange
     entry: AuditEntry
     secret: Secret
@@ -148,6 +154,7 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
         in_an_incident=broken,
         at_a_vote=running.start(voting, finding),
         comment=running.comment(at_a_form, text="t", by=users[SUPERUSER]),
+        file=create_file(at_a_form, users["participant"]),
         pending=pending,
         entry=entry,
         failed_logins=FailedLogins.objects.get(),
@@ -160,6 +167,22 @@ def create_samples(settings: Any, **fields: Any) -> Samples:
         ),
         tokens={who: AuthToken.objects.create(user=user)[0] for who, user in users.items()},
         users=users,
+    )
+
+
+def create_file(execution: Execution, user: Any) -> FormFile:
+    """Create a submitted file of an execution, with its content in the storage."""
+    return FormFile.objects.create(
+        execution=execution,
+        step="s",
+        field="report",
+        name="report.pdf",
+        size=1,
+        sha256=sha256(b"x").hexdigest(),
+        key=default_storage.save("sample", ContentFile(b"x")),
+        uploaded_by=user,
+        uploaded_at=timezone.now(),
+        attached_at=timezone.now(),
     )
 
 

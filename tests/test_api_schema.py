@@ -20,6 +20,7 @@ from workflows.graph import node_types
 from workflows.models import Workflow
 
 COMMAND = "manage.py spectacular --file docs/openapi.yaml"
+FILES = ("multipart/form-data", "application/octet-stream")
 PROBLEMS = "application/problem+json"
 
 
@@ -113,6 +114,8 @@ def test_responses_have_all_properties_and_may_get_more() -> None:
 def test_each_body_has_one_type() -> None:
     """A union with parts of a record or with CSV would need a cast in every client."""
     for name, media, content in bodies():
+        if "/files/" in name and media in FILES:
+            continue
         assert media in ("application/json", PROBLEMS), name
         assert list(content["schema"]) == ["$ref"] or name.startswith("POST /hooks/"), name
 

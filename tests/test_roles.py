@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from tests.factories import line
 from tests.people import (
@@ -55,7 +56,9 @@ class Row:
         if method == "GET":
             return int(client.get(path).status_code)
         request = getattr(client, method.lower())
-        return int(request(path, body, headers={"If-Match": "*"}).status_code)
+        is_form = isinstance(body, dict) and "file" in body
+        kind = "multipart" if is_form else None
+        return int(request(path, body, format=kind, headers={"If-Match": "*"}).status_code)
 
 
 def _typed(made: Samples) -> dict[str, Any]:
@@ -93,6 +96,16 @@ def _to_move(made: Samples) -> dict[str, Any]:
 
 def _at(route: str, of: str, *more: str) -> Callable[[Samples], str]:
     return lambda made: "/".join([route, getattr(made, of).cuid, *more, ""])
+
+
+def _file(*more: str) -> Callable[[Samples], str]:
+    return lambda made: "/".join(
+        ["executions", made.at_a_form.cuid, "files", made.file.cuid, *more, ""]
+    )
+
+
+def _upload(made: Samples) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("a.txt", b"x"), "field": "report", "node": "form"}
 
 
 def _comment(*more: str) -> Callable[[Samples], str]:
@@ -190,6 +203,11 @@ ROUTES: dict[str, Row] = {
     ),
     # The others are not its author.
     "POST comment-withdraw": Row(OPERATORS, 200, _comment("withdraw"), {"why": "w"}),
+    "GET file-list": Row(READERS, 200, _at("executions", "at_a_form", "files")),
+    "GET file-detail": Row(READERS, 200, _file()),
+    "GET file-content": Row(READERS, 200, _file("content")),
+    # The form has no field for files.
+    "POST file-list": Row(PARTICIPANTS, 400, _at("executions", "at_a_form", "files"), _upload),
     "POST execution-list": Row(OPERATORS, 201, "executions/", _start),
     "POST execution-bulk-start": Row(
         OPERATORS, 200, "executions/bulk/start/", lambda made: {"items": [_start(made)]}

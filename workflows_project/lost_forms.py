@@ -10,10 +10,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,6 +19,7 @@ from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext_lazy as _
 
 from workflows.admin.base import submit_once
+from workflows.api.base.strict_requests import is_cross_site
 
 SESSION_KEY = "lost_form"
 MAX_AGE_SECONDS = 3_600
@@ -131,7 +130,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     The form is offered again unless another site has submitted it.
     """
     is_own = request.method == "POST" and request.path.startswith(reverse("admin:index"))
-    lost = lost_form(request) if is_own and not _is_cross_site(request) else None
+    lost = lost_form(request) if is_own and not is_cross_site(request) else None
     context = {
         "site_header": admin.site.site_header,
         "site_title": admin.site.site_title,
@@ -140,15 +139,3 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "lost": lost,
     }
     return render(request, "403_csrf.html", context, status=403)
-
-
-def _is_cross_site(request: HttpRequest) -> bool:
-    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        return True
-    origin = request.headers.get("Origin") or request.headers.get("Referer")
-    if not origin:
-        return False
-    parts = urlsplit(origin)
-    address = f"{parts.scheme}://{parts.netloc}"
-    own = f"{request.scheme}://{request.get_host()}"
-    return address not in (own, *settings.CSRF_TRUSTED_ORIGINS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers, status
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -14,17 +14,16 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from executions import services
-from executions.models import COMMENT, MAX_TEXT_LENGTH, Comment, Execution
+from executions.api.execution_parts import ExecutionPart
+from executions.models import COMMENT, MAX_TEXT_LENGTH, VIEW, Comment
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
-from workflows.api.base.resources import Resource, find_by_cuid
+from workflows.api.base.resources import find_by_cuid
 from workflows.api.base.strict_fields import (
     AccountNameField,
     DryRunSerializer,
     OutputModelSerializer,
     StrictCharField,
 )
-
-VIEW = "executions.view_execution"
 
 
 class CommentSerializer(OutputModelSerializer[Comment]):
@@ -59,12 +58,11 @@ class WithdrawalSerializer(DryRunSerializer):
     why = StrictCharField(default="", allow_blank=True)
 
 
-class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
+class CommentViewSet(ExecutionPart):
     """The comments on an execution: ``executions/<cuid>/comments/``."""
 
     queryset = Comment.objects.none()
     serializer_class = CommentSerializer
-    filter_backends = []
     lookup_url_kwarg = "comment"
 
     def get_permissions(self) -> Any:
@@ -74,17 +72,11 @@ class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the comments on the execution, the oldest first."""
-        return Comment.of(self._execution())
+        return Comment.of(self.find_execution())
 
     def get_object(self) -> Any:
         """Return the comment of the URL."""
         return find_by_cuid(self.get_queryset(), self.kwargs["comment"])
-
-    def _execution(self) -> Execution:
-        rows = Execution.objects.select_related("version")
-        small = rows.defer("version__source", "passed", "variables")
-        execution: Execution = find_by_cuid(small, self.kwargs["cuid"])
-        return execution
 
     @extend_schema(
         operation_id="executions_comment",
@@ -95,7 +87,7 @@ class CommentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource)
     @edit
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Comment on an execution."""
-        execution = self._execution()
+        execution = self.find_execution()
         body = NewCommentSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         row = services.comment(execution, by=request.user, **body.validated_data)

@@ -36,7 +36,16 @@ from executions.api.execution_serializers import (
 from executions.api.included import INCLUDE, NAME, parse_include
 from executions.api.moves import MoveActions, MoveSerializer
 from executions.api.plain_bodies import read_start, read_submit, read_validated
-from executions.models import OPERATE, START, SUBMIT, Execution, Finding, InventoryModel, Visits
+from executions.models import (
+    OPERATE,
+    START,
+    SUBMIT,
+    VIEW_STEPS,
+    Execution,
+    Finding,
+    InventoryModel,
+    Visits,
+)
 from executions.task_queries import executions_for
 from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
 from workflows.api.base.read_ahead import ReadAhead
@@ -47,7 +56,6 @@ from workflows.db.json_values import storage_problem
 from workflows.visibility import viewing_permissions
 
 LISTS = ("list", "mine")
-VIEW_STEPS = ("executions.view_execution", "executions.view_step")
 
 
 def _action(

@@ -8,6 +8,7 @@ from rest_framework.routers import BaseRouter
 from executions.api.comments import CommentViewSet
 from executions.api.entities import FindingViewSet, InventoryModelViewSet
 from executions.api.executions import ExecutionViewSet
+from executions.api.files import FileViewSet
 from executions.api.incoming_webhooks import WorkflowWebhookView
 from executions.api.tasks import TaskViewSet
 from executions.api.webhooks import OutgoingDeliveryViewSet, WebhookViewSet
@@ -21,6 +22,7 @@ def register(router: BaseRouter) -> None:
     """Register the resources that are addressed by cuid."""
     router.register("executions", ExecutionViewSet, "execution")
     router.register(r"executions/(?P<cuid>[^/]+)/comments", CommentViewSet, "comment")
+    router.register(r"executions/(?P<cuid>[^/]+)/files", FileViewSet, "file")
     router.register("findings", FindingViewSet, "finding")
     router.register("inventory-models", InventoryModelViewSet, "inventory-model")
     router.register("tasks", TaskViewSet, "task")

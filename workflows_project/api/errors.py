@@ -33,6 +33,8 @@ from executions.services.commenting import NotAuthor
 from executions.services.moving import MoveRefused
 from executions.services.postponing import NotPostponable
 from executions.services.skipping import NotSkippable
+from executions.services.stored_objects import FileMissing, StorageUnavailable
+from executions.services.uploading import FileTooLarge
 from workflows.api.base.refusal_json import serialize_blockers, serialize_remedies
 from workflows.audit.log import record_refusal
 from workflows.db import locks
@@ -62,6 +64,9 @@ STATUS_OF_REFUSALS: dict[type[Refusal], int] = {
     NotAssigned: 403,
     NotAuthor: 403,
     ExcludedVoter: 403,
+    FileMissing: 404,
+    FileTooLarge: 413,
+    StorageUnavailable: 503,
 }
 """The HTTP status of refusals, if it is not 400."""
 

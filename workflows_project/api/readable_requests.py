@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
@@ -23,6 +24,8 @@ ACCEPTED = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 _UNSUPPORTED = _("The charset %(charset)s is not supported. Send UTF-8.")
 _UNREADABLE = _("The Content-Type cannot be read. Send Content-Type: application/json.")
+_FORM = "multipart/form-data"
+_TOO_LARGE = _("The files of one request have more than %(limit)s bytes. Send smaller ones.")
 _UNREADABLE_TYPE = "holdfast.unreadable_content_type"
 
 
@@ -44,8 +47,8 @@ def _read_content_type(request: HttpRequest, meta: dict[str, Any]) -> None:
 def readable_request_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Reject other charsets than UTF-8 (415), bodies without a length (411) and queries with too
-    many parameters (400).
+    """Reject other charsets than UTF-8 (415), bodies without a length (411), files that are too
+    large (413) and queries with too many parameters (400).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -54,6 +57,9 @@ def readable_request_middleware(
             return _reject(request, 415, "unsupported_media_type", reason)
         if _has_no_length(request.META):
             return _reject(request, 411, *DJANGO_ERRORS[411])
+        if request.content_type == _FORM and _length(request.META) > _longest_form():
+            limit = settings.FILE_MAX_BYTES
+            return _reject(request, 413, "too_large", str(_TOO_LARGE % {"limit": limit}))
         try:
             # Parse the query now: Django's debug pages fail with the same error.
             request.GET  # noqa: B018
@@ -77,6 +83,15 @@ def _wrong_charset(meta: Mapping[str, Any], parameters: Mapping[str, str]) -> st
         if name.lower() == "charset" and value.strip().lower() not in ACCEPTED:
             return str(_UNSUPPORTED % {"charset": quoted(value)})
     return None
+
+
+def _longest_form() -> int:
+    """Return the maximum length of a form with files, in bytes. Other limits hold for the rest."""
+    return int(settings.FILE_MAX_BYTES + settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+def _length(meta: Mapping[str, Any]) -> int:
+    return int(str(meta.get("CONTENT_LENGTH") or "").strip() or 0)
 
 
 def _has_no_length(meta: Mapping[str, Any]) -> bool:

@@ -26,6 +26,16 @@ OPERATIONS: dict[str, str] = {
     "executions_comments_withdraw": (
         "Hide the text of a comment. Operators do it for others, with a reason."
     ),
+    "executions_files_list": (
+        "List the files of the forms of an execution, the oldest first: those that were submitted, "
+        "and those that the user has uploaded but not submitted."
+    ),
+    "executions_upload": (
+        "Upload a file for a field of an open form. A submit attaches it by its cuid. A file that "
+        "is not submitted within a week, and is in no draft, is deleted."
+    ),
+    "executions_files_retrieve": "Return a file without its content.",
+    "executions_files_content_retrieve": "Return the content of a file as an attachment.",
     "executions_draft": (
         "Save the answers to a form as a draft. They are validated on submission."
     ),
@@ -178,6 +188,8 @@ SCHEMAS: dict[str, str] = {
     "BulkStartItemRequest": "An execution to start.",
     "CancelRequest": "The reason of a cancellation.",
     "Comment": "A comment on an execution. Its text is null if it was withdrawn.",
+    "File": "A file of the form of a step. Before its submit, only its uploader can read it.",
+    "UploadRequest": "A file, and the field of an open form that it is for.",
     "NewCommentRequest": "The text of a comment, and the step that it is about.",
     "WithdrawalRequest": "The reason for withdrawing a comment.",
     "ContextChangeRequest": (

@@ -8,14 +8,17 @@ and rolled back; the response shows the result that it would have had.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers, status
@@ -194,11 +197,29 @@ def read_idempotency_key(request: Request) -> IdempotentRequest | None:
     fits = len(path) <= MAX_KEY_LENGTH and not storage_problem(path)
     route = path if fits else checksum(repr(path))
     try:
-        asked = checksum(request.data, meta.get("QUERY_STRING"), meta.get("HTTP_IF_MATCH"))
+        asked = checksum(_content(request), meta.get("QUERY_STRING"), meta.get("HTTP_IF_MATCH"))
     except RecursionError:
         raise ParseError("The values are nested too deeply.") from None
     user: Any = request.user
     return IdempotentRequest(user.pk, route, _parse_key(header.strip()), asked)
+
+
+def _content(request: Request) -> Any:
+    """Return the body for a checksum: files by their own checksums."""
+    data = request.data
+    if not isinstance(data, MultiValueDict):
+        return data
+    return {
+        name: [_checksum_of(one) if isinstance(one, UploadedFile) else one for one in row]
+        for name, row in data.lists()
+    }
+
+
+def _checksum_of(file: UploadedFile) -> list[Any]:
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    return [file.name, digest.hexdigest()]
 
 
 def _parse_key(header: str) -> str:

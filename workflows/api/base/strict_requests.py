@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import ErrorDetail, UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import (
+    ErrorDetail,
+    PermissionDenied,
+    UnsupportedMediaType,
+    ValidationError,
+)
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -29,7 +36,9 @@ _UNKNOWN = _("Unknown parameter %(name)s. Allowed: %(known)s.")
 _NONE_KNOWN = _("Unknown parameter %(name)s. This request takes no parameters.")
 _EMPTY = _("The parameter %(name)s is empty.")
 _REPEATED = _("The parameter %(name)s occurs %(times)s times. Send it once.")
-_NOT_JSON = _("The media type %(media)s is not supported. Send Content-Type: application/json.")
+_OTHER_MEDIA = _("The media type %(media)s is not supported. Send Content-Type: %(accepted)s.")
+_CROSS_SITE = _("A page of another site cannot send files. Use a token.")
+_JSON = "application/json"
 _NO_MEDIA_TYPE = _("Send Content-Type: application/json, also with an empty body.")
 
 _TOKEN_SCHEMES = ("token", "bearer")
@@ -86,23 +95,43 @@ def refuse_parameters(
 
 
 def refuse_other_media(request: Request) -> None:
-    """Reject an unsafe request with another media type than JSON.
+    """Reject an unsafe request with another media type than the view reads (JSON, or a form).
 
     A POST must declare JSON, even with an empty body, where a browser adds the credentials by
     itself (a stored name and password, for example). Tokens are never added by a browser, and a
     session needs the CSRF token. PUT, PATCH and DELETE cannot come from another site.
 
     Raises:
-        UnsupportedMediaType: the media type is missing or is not JSON.
+        UnsupportedMediaType: the media type is missing or is another one.
+        PermissionDenied: the page of another site sends a form.
     """
     if request.method in SAFE_METHODS:
         return
     media = request.content_type
     if media:
-        if not any(media_type_matches(row.media_type, media) for row in request.parsers or ()):
-            raise UnsupportedMediaType(media, detail=_NOT_JSON % {"media": quoted(media)})
+        accepted = [row.media_type for row in request.parsers or ()]
+        if not any(media_type_matches(one, media) for one in accepted):
+            known = {"media": quoted(media), "accepted": ", ".join(accepted)}
+            raise UnsupportedMediaType(media, detail=_OTHER_MEDIA % known)
+        is_json = any(media_type_matches(_JSON, one) for one in accepted)
+        if not is_json and _browser_adds_credentials(request) and is_cross_site(request):
+            # A form of another site can have this media type.
+            raise PermissionDenied(_CROSS_SITE)
     elif request.method == "POST" and _browser_adds_credentials(request):
         raise UnsupportedMediaType("", detail=_NO_MEDIA_TYPE)
+
+
+def is_cross_site(request: Any) -> bool:
+    """Return True if a browser has sent the request from a page of another site."""
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return True
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    if not origin:
+        return False
+    parts = urlsplit(origin)
+    address = f"{parts.scheme}://{parts.netloc}"
+    own = f"{request.scheme}://{request.get_host()}"
+    return address not in (own, *settings.CSRF_TRUSTED_ORIGINS)
 
 
 def _browser_adds_credentials(request: Request) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'moved', 'voted', 'claimed', 'unclaimed', 'commented', 'comment_withdrawn', 'submitted', 'started', 'login_failed', 'locked', 'unlocked']
+AuditAction: TypeAlias = Literal['created', 'changed', 'deleted', 'graph_saved', 'put_on_hold', 'withdrawn', 'applied', 'not_applied', 'cancelled', 'restarted', 'retried', 'skipped', 'woken', 'postponed', 'reassigned', 'moved', 'voted', 'claimed', 'unclaimed', 'commented', 'comment_withdrawn', 'submitted', 'uploaded', 'started', 'login_failed', 'locked', 'unlocked']
 
 AuditInterface: TypeAlias = Literal['admin', 'api', 'command', 'python']
 
@@ -335,6 +335,21 @@ class Execution(TypedDict):
     children: list[str]
     pins: list[PinnedVersion]
     open_steps: list[OpenStep]
+
+
+class File(TypedDict):
+    """A file of the form of a step."""
+
+    cuid: str
+    step: str
+    field: str
+    name: str
+    size: int
+    content_type: str
+    sha256: str
+    uploaded_by: str | None
+    uploaded_at: str
+    attached_at: str | None
 
 
 class Finding(TypedDict):
@@ -712,6 +727,15 @@ class CommentPage(TypedDict):
     next: str | None
     previous: str | None
     results: list[Comment]
+
+
+class FilePage(TypedDict):
+    """A page of a list."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[File]
 
 
 class FindingPage(TypedDict):
@@ -1137,6 +1161,15 @@ class Token(TypedDict):
     current: bool
 
 
+class UploadRequest(TypedDict):
+    """A file, and the field of an open form that it is for."""
+
+    file: str
+    field: str
+    node: NotRequired[str]
+    step: NotRequired[str]
+
+
 class Version(TypedDict):
     """A version without its graph."""
 
@@ -1487,11 +1520,14 @@ class FormField(TypedDict):
 
     name: FieldName
     label: NotRequired[str]
-    type: NotRequired[Literal['text', 'long_text', 'number', 'date', 'datetime', 'choice', 'multiple_choice', 'checkbox', 'email', 'url', 'user']]
+    type: NotRequired[Literal['text', 'long_text', 'number', 'date', 'datetime', 'choice', 'multiple_choice', 'checkbox', 'email', 'url', 'user', 'file']]
     required: NotRequired[bool]
     scope: NotRequired[Literal['entity', 'execution']]
     help: NotRequired[str]
     choices: NotRequired[list[str | FormChoice]]
+    multiple: NotRequired[bool]
+    accept: NotRequired[list[str]]
+    max_size: NotRequired[int]
 
 
 class HttpRequestData(TypedDict):
