@@ -115,6 +115,7 @@ PAGES: dict[str, set[str]] = {
     "executions_execution_move": OPERATORS,
     "executions_execution_move_version": OPERATORS,
     "executions_execution_comment": COMMENTERS,
+    "executions_execution_file": READERS,
     "executions_execution_withdraw_comment": COMMENTERS,
     **_read_only_pages("executions_bulkoperation", OPERATORS),
     "executions_bulkoperation_begin": OPERATORS,
@@ -158,6 +159,7 @@ def address(name: str, made: Samples) -> str:
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_move_version": ([made.at_a_form.version_id], ""),
+        "executions_execution_file": ([made.at_a_form.pk, made.file.cuid], ""),
         "executions_execution_withdraw_comment": ([made.at_a_form.pk, made.comment.cuid], ""),
         "executions_execution_retry_alike": (
             [made.in_an_incident.pk, _open(made.in_an_incident)],

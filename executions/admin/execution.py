@@ -16,6 +16,7 @@ from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.comments import comment_page, withdraw_page
 from executions.admin.decisions import VOTES, decide
 from executions.admin.execution_details import execution_context
+from executions.admin.files import download_page
 from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
 from executions.admin.inbox_filters import back_to_inbox
@@ -42,7 +43,16 @@ from executions.admin.move import move_page, move_version_page
 from executions.admin.reassign import reassign_page
 from executions.admin.start import start_on_entity, start_page
 from executions.admin.steps import submit_form
-from executions.models import COMMENT, OPERATE, START, SUBMIT, BulkKind, Entity, Execution
+from executions.models import (
+    COMMENT,
+    OPERATE,
+    START,
+    SUBMIT,
+    VIEW_STEPS,
+    BulkKind,
+    Entity,
+    Execution,
+)
 from workflows.admin.base.filters import related_row_filter
 from workflows.admin.base.formatting import admin_url, format_moment
 from workflows.admin.base.model_admin import ReadOnlyAdmin
@@ -216,6 +226,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
                 wrap(self.retry_alike_view),
                 name="executions_execution_retry_alike",
             ),
+            path(
+                "<int:pk>/file/<str:cuid>/",
+                wrap(self.file_view),
+                name="executions_execution_file",
+            ),
             path("<int:pk>/restart/", wrap(self.restart_view), name="executions_execution_restart"),
             path(
                 "<int:pk>/step/<str:cuid>/<str:name>/",
@@ -301,6 +316,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Show the page that reassigns a step."""
         self.require(request, OPERATE)
         return reassign_page(self, request, self.find(pk), cuid)
+
+    def file_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
+        """Return the content of a file of the execution."""
+        for permission in VIEW_STEPS:
+            self.require(request, permission)
+        return download_page(self, request, pk, cuid)
 
     def comment_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Add a comment to an execution."""

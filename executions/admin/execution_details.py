@@ -10,10 +10,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from executions.admin.comments import comment_context
+from executions.admin.files import file_context
 from executions.admin.incidents import executions_alike
 from executions.admin.path_diagram import duration_text, earlier_paths, path_diagram
 from executions.admin.steps import OpenStep, open_steps
 from executions.admin.titles import entity_page, execution_title, step_title
+from executions.engine.file_answers import file_names
 from executions.models import (
     OPERATE,
     START,
@@ -118,6 +120,7 @@ def execution_context(
         and row.parent_id is None
         and admin_url(Execution, "move", row.pk),
         "moves": moves,
+        **file_context(row, request.user),
         "cancel_url": may_operate and row.live and admin_url(Execution, "cancel", row.pk),
     }
 
@@ -164,6 +167,8 @@ def field_text(value: Any) -> str:
         return DASH
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
+    if names := file_names(value):
+        return ", ".join(names)
     return value if isinstance(value, str) else pretty_json(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +11,11 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext
 
 from executions.admin.decisions import Decision, claim_button, vote_buttons
+from executions.admin.files import unsubmitted_files
 from executions.admin.inbox_filters import INBOX, Inbox, inbox_url
 from executions.admin.steps import form_of
 from executions.engine.form_actions import list_actions
-from executions.models import FOR_PEOPLE, USER_ACTION, Execution, FormDraft, Step, Vote
+from executions.models import FOR_PEOPLE, USER_ACTION, Execution, FormDraft, FormFile, Step, Vote
 from executions.workflow_manager import graphs_of
 from workflows.admin.base.change_list import BoundedPaginator
 from workflows.admin.base.formatting import admin_url
@@ -84,15 +85,17 @@ def inbox_page(
     steps = [rows[pk] for pk in ids if pk in rows]
     graphs = graphs_of(Version.objects.filter(pk__in={one.execution.version_id for one in steps}))
     drafts = FormDraft.objects.of(request.user, steps)
+    nodes = {step.pk: _node_of(step, graphs) for step in steps}
+    files = unsubmitted_files(request.user, [(step, nodes[step.pk]) for step in steps])
     following = [*(step.cuid for step in steps[1:]), ""]
     tasks = [
         replace(
             _task(
                 step,
-                _node_of(step, graphs),
+                nodes[step.pk],
                 request.user,
                 bound.get(step.cuid),
-                drafts.get(step.pk),
+                (drafts.get(step.pk), files.get(step.cuid, ())),
             ),
             is_open=step.cuid in opened or step.pk in drafts,
             next=after,
@@ -137,7 +140,11 @@ def _node_of(step: Step, graphs: Mapping[int, Graph]) -> Node | None:
 
 
 def _task(
-    step: Step, node: Node | None, user: Any, form: django_forms.Form | None, draft: Any
+    step: Step,
+    node: Node | None,
+    user: Any,
+    form: django_forms.Form | None,
+    saved: tuple[Any, Iterable[FormFile]],
 ) -> Task:
     page = admin_url(Execution, "change", step.execution_id)
     task = Task(
@@ -145,7 +152,7 @@ def _task(
         step.label or step.node_id,
         icon(icon_of(step.type)),
         f"{page}#step-{step.cuid}",
-        has_draft=bool(draft),
+        has_draft=bool(saved[0]),
     )
     if node is None:
         return task
@@ -159,7 +166,7 @@ def _task(
         return replace(task, votes=tuple(vote_buttons(execution, step)))
     return replace(
         task,
-        form=form or form_of(step, node, draft=draft),
+        form=form or form_of(step, node, draft=saved[0], files=saved[1]),
         submit_url=admin_url(Execution, "submit", step.execution_id, step.cuid),
         button=node.data.get("button_label") or gettext("Submit"),
         actions=list_actions(node.data),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils.translation import gettext
 
 from executions import services
 from executions.admin.decisions import BACKGROUND_TYPES, Decisions, decisions
+from executions.admin.files import show_files, unsubmitted_files, upload_files
 from executions.admin.inbox_filters import back_to_inbox, next_task
 from executions.admin.titles import step_title
 from executions.engine import form_actions, forms
@@ -31,6 +33,7 @@ from executions.models import (
     USER_ACTION,
     Execution,
     FormDraft,
+    FormFile,
     Step,
     Vote,
 )
@@ -101,10 +104,17 @@ def open_steps(execution: Execution, user: Any, *, bound: dict[str, Any]) -> lis
         return [OpenStep(step, step_title(step), note=note) for step in steps]
     unassigned_ids = set(unassigned().filter(execution=execution).values_list("pk", flat=True))
     drafts = FormDraft.objects.of(user, steps)
+    nodes = {step.pk: manager.node(step.node_id) for step in steps}
+    files = unsubmitted_files(user, [(step, nodes[step.pk]) for step in steps])
     return [
         replace(
             _open_step(
-                execution, step, manager.node(step.node_id), user, bound, drafts.get(step.pk)
+                execution,
+                step,
+                nodes[step.pk],
+                user,
+                bound,
+                (drafts.get(step.pk), files.get(step.cuid, ())),
             ),
             reassign_url=_reassign_url(execution, step, user),
             is_unassigned=step.pk in unassigned_ids,
@@ -125,7 +135,7 @@ def _open_step(
     node: Node,
     user: Any,
     bound: dict[str, Any],
-    draft: Any,
+    saved: tuple[Any, Iterable[FormFile]],
 ) -> OpenStep:
     own_label = node.label if item_of(step) is None else step_title(step)
     title = node.data.get("title") or own_label
@@ -158,7 +168,7 @@ def _open_step(
         title,
         claimer=claimer,
         decisions=found,
-        form=bound.get(step.cuid) or form_of(step, node, draft=draft),
+        form=bound.get(step.cuid) or form_of(step, node, draft=saved[0], files=saved[1]),
         url=admin_url(Execution, "submit", execution.pk, step.cuid),
         button=node.data.get("button_label") or gettext("Submit"),
         actions=form_actions.list_actions(node.data),
@@ -180,19 +190,27 @@ def _assigned_text(key: str) -> str:
 
 
 def form_of(
-    step: Step, node: Node, data: Any = None, *, draft: Mapping[str, Any] | None = None
+    step: Step,
+    node: Node,
+    data: Any = None,
+    *,
+    draft: Mapping[str, Any] | None = None,
+    files: Iterable[FormFile] = (),
 ) -> django_forms.Form:
     """Return the form of a user action.
 
     Args:
         data: the submitted values.
         draft: the values of the user's draft.
+        files: the files that the user has uploaded for the step but not submitted.
     """
     # The prefix separates the field names of several open steps and of Django.
     fields = node.data.get("fields", [])
     draft = draft or {}
     known = {field["name"]: draft[field["name"]] for field in fields if field["name"] in draft}
-    return forms.build(fields)(data, prefix=step.cuid, initial=known)
+    form = forms.build(fields)(data, prefix=step.cuid, initial=known)
+    show_files(form, files)
+    return form
 
 
 def submit_form(
@@ -221,12 +239,19 @@ def submit_form(
         return back
 
     node = execution.get_workflow_manager().node(step.node_id)
-    form = form_of(step, node, request.POST)
+    values, problems = upload_files(request, execution, step, node)
+    files = unsubmitted_files(request.user, [(step, node)]).get(cuid, ())
+    form = form_of(step, node, values, files=files)
     if "_draft" in request.POST:
         _save_draft(model_admin, request, execution, step, form)
+        for text in itertools.chain(*problems.values()):
+            model_admin.message_user(request, text, messages.ERROR)
         return back
     handle = request.POST.get("_action")
-    if not form.is_valid() and step.state in OPEN and _validates(node, handle):
+    is_valid = form.is_valid() or not _validates(node, handle)
+    for name, texts in problems.items():
+        form.add_error(name, texts)
+    if (problems or not is_valid) and step.state in OPEN:
         return show_forms({cuid: form})
     data = forms.to_json(form.cleaned_data)
     try:
@@ -283,7 +308,7 @@ def _save_draft(
 ) -> None:
     # Drafts are stored as typed and validated when they are submitted.
     typed = {
-        name: field.widget.value_from_datadict(request.POST, request.FILES, form.add_prefix(name))
+        name: field.widget.value_from_datadict(form.data, {}, form.add_prefix(name))
         for name, field in form.fields.items()
     }
     try:
