@@ -40,7 +40,7 @@ def example() -> dict[str, str]:
 
 def test_example_has_every_setting() -> None:
     text = (DEPLOY / "example.env").read_text()
-    names = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+    names = re.findall(r"^#?([A-Z0-9_]+)=", text, re.MULTILINE)
     assert sorted(names) == sorted({*settings_rows(), *SERVER_SETTINGS})
 
 
