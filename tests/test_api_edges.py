@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -142,6 +143,14 @@ class TestParameters:
 
     def test_method_is_checked_before_parameters(self, api: Client) -> None:
         assert_problem(api.delete("workflows/?dryrun=true"), 405, "method_not_allowed")
+
+    def test_method_is_checked_before_media_type_on_every_path(self, api: Client) -> None:
+        """The development server adds a media type to a request that has none."""
+        for path in schema()["paths"]:
+            if path.startswith(API):
+                path = re.sub(r"{\w+}", "1", path)
+                response = api.generic("TRACE", path, content_type="text/plain")
+                assert_problem(response, 405, "method_not_allowed")
 
     def test_credentials_are_checked_before_parameters(self) -> None:
         assert_problem(Client().get("workflows/?surprise=1"), 401, "not_authenticated")

@@ -202,7 +202,9 @@ class Resource(GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if (known := self.query_parameters()) is not None:
             refuse_parameters(request, known)
-        refuse_other_media(request)
+        if self.action is not None:
+            # A method that the URL does not have is answered with 405.
+            refuse_other_media(request)
         if self.action == "retrieve":
             self.names = sparse_fields.parse_names(request, self.get_serializer)
 
