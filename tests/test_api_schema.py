@@ -129,6 +129,31 @@ def test_each_operation_has_a_summary_a_known_tag_and_descriptions() -> None:
             assert row.get("description"), f"{name} {row['name']}"
 
 
+def test_no_property_has_a_default() -> None:
+    """Types of TypeScript would require the member, and other clients would send it."""
+    for name, component in components().items():
+        for key, row in component.get("properties", {}).items():
+            assert "default" not in row, f"{name}.{key}"
+    start = components()["StartRequest"]
+    assert start["required"] == ["entity", "workflow"]
+    assert start["properties"]["dry_run"]["description"].endswith("The default is `false`.")
+
+
+# Members that have any JSON value.
+ANY = {"HttpRequestData.body", "Rule.value"}
+
+
+def test_each_property_has_a_type() -> None:
+    texts = {"description", "readOnly", "examples"}
+    untyped = {
+        f"{name}.{key}"
+        for name, component in components().items()
+        for key, row in component.get("properties", {}).items()
+        if row.keys() <= texts
+    }
+    assert untyped == ANY
+
+
 def test_each_component_and_property_is_described_and_named_for_a_class() -> None:
     for name, component in components().items():
         assert name[0].isupper() and not name.endswith(("Enum", "RequestRequest")), name

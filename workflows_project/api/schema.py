@@ -6,6 +6,7 @@ routes share: errors, response headers, examples of bodies, and links from creat
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -92,6 +93,7 @@ def complete(result: Description, **_: Any) -> Description:
         _add_headers(result["paths"], path, method, operation)
     _add_links(result["paths"])
     _normalize(result)
+    _describe_defaults(components["schemas"])
     _name_enums(components["schemas"], result["paths"])
     return result
 
@@ -354,11 +356,35 @@ def _normalize(schema: Any) -> None:
             # These depend on the column type of the database.
             for name in ("minimum", "maximum", "format"):
                 schema.pop(name, None)
+        if schema.get("type") == "array" and schema.get("items", {}).get("type") == "string":
+            # pydantic would get a class for each, with the name of the list in the singular.
+            schema["items"].pop("minLength", None)
         for value in schema.values():
             _normalize(value)
     elif isinstance(schema, list):
         for value in schema:
             _normalize(value)
+
+
+def _describe_defaults(schema: Any) -> None:
+    """Move the defaults of properties into their descriptions.
+
+    The types of TypeScript require a member with a default, and other clients send it.
+    """
+    if isinstance(schema, list):
+        for value in schema:
+            _describe_defaults(value)
+    if not isinstance(schema, dict):
+        return
+    for value in schema.values():
+        _describe_defaults(value)
+    required = schema.get("required", ())
+    for name, row in schema["properties"].items() if "properties" in schema else ():
+        default = row.pop("default", None)
+        if default is not None and name not in required and "description" in row:
+            text = default if isinstance(default, str) else json.dumps(default)
+            text = "empty" if default in ("", [], {}) else f"`{text}`"
+            row["description"] = f"{row['description']} The default is {text}."
 
 
 def _name_enums(schemas: Description, paths: Description) -> None:

@@ -141,15 +141,26 @@ SIGNATURE: Component = {
 }
 """The security scheme of incoming webhooks."""
 
+_ANSWERS: Component = {"type": "object", "additionalProperties": {}}
+_OBJECT_OR_NULL: Component = {"type": ["object", "null"], "additionalProperties": {}}
+
 TYPED: dict[str, dict[str, Component]] = {
     "AuditEntry": {
         "before": reference("AuditValues"),
         "after": reference("AuditValues"),
     },
+    "DraftRequest": {"data": _ANSWERS},
+    "ExecutionEntity": {"fields": _OBJECT_OR_NULL},
     "Form": {"fields": _list(reference("FormField"))},
     "NodeType": {"name": reference("NodeTypeName")},
-    "OpenStep": {"type": reference("NodeTypeName")},
-    "Step": {"type": reference("NodeTypeName")},
+    "OpenStep": {"type": reference("NodeTypeName"), "draft": _OBJECT_OR_NULL},
+    "Step": {
+        "type": reference("NodeTypeName"),
+        "input": _OBJECT_OR_NULL,
+        "output": _OBJECT_OR_NULL,
+    },
+    "SubmitRequest": {"data": _ANSWERS},
+    "Task": {"type": reference("NodeTypeName")},
     "WebhookDelivery": {"event": {**_TEXT, "enum": [*EVENTS, TEST]}},
     "VersionWithGraph": {
         "source": reference("Graph"),

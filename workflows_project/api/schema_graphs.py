@@ -138,6 +138,16 @@ def _without_dialect(schema: Mapping[str, Any]) -> Component:
     return {name: value for name, value in schema.items() if name not in ("$schema", "title")}
 
 
+def _split_types(schema: Component) -> Component:
+    """Return a schema of several types, with a bounded number as a type of its own."""
+    bounds = {key: value for key, value in schema.items() if key.lower().endswith("imum")}
+    if not bounds:
+        return schema
+    others = {key: value for key, value in schema.items() if key not in (*bounds, "type")}
+    parts = [{"type": name, **(bounds if name == "number" else {})} for name in schema["type"]]
+    return {**others, "anyOf": parts}
+
+
 class _Components:
     """Schemas that were moved out of the schemas of node types."""
 
@@ -156,8 +166,18 @@ class _Components:
         component = self._convert(schema)
         component.pop("title", None)
         component.setdefault("description", description)
+        self._name_enums(name, component)
         if self.schemas.setdefault(name, component) != component:
             raise ValueError(f"Two schemas of node types have the name {name}.")
+
+    def _name_enums(self, name: str, component: Component) -> None:
+        """Make components of the enumerations of properties, so that classes have good names."""
+        for key, row in component.get("properties", {}).items():
+            if "enum" in row:
+                enum = f"{name}{class_name(key)}"
+                known = {part: row.pop(part) for part in ("type", "enum")}
+                self.schemas[enum] = {**known, "description": row["description"]}
+                component["properties"][key] = {**reference(enum), **row}
 
     def _convert(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -171,9 +191,11 @@ class _Components:
         # A property may have any of these names.
         if isinstance(value.get("$ref"), str):
             changed["$ref"] = SCHEMAS + class_name(value["$ref"].removeprefix(_DEFINITIONS))
-        if changed.get("format") == "duration" and changed.get("minimum", 0) < 0:
-            # The format has no negative durations.
+        if changed.get("format") == "duration":
+            # Generators read the format as seconds, which a month has no fixed number of.
             del changed["format"]
+        if isinstance(changed.get("type"), list):
+            changed = _split_types(changed)
         title = value.get("title")
         if value.get("type") == "object" and isinstance(title, str) and title in _OBJECTS:
             name = _OBJECTS[title]

@@ -36,6 +36,18 @@ WorkflowTrigger: TypeAlias = Literal['manual', 'created', 'changed', 'webhook', 
 
 NodeTypeName: TypeAlias = Literal['approval', 'condition', 'end', 'fail', 'http_request', 'join', 'notify', 'parallel', 'run_workflow', 'set_field', 'set_state', 'start', 'user_action', 'wait', 'webhook']
 
+ActionSettingsStyle: TypeAlias = Literal['primary', 'secondary', 'danger']
+
+FormFieldScope: TypeAlias = Literal['entity', 'execution']
+
+FormFieldType: TypeAlias = Literal['text', 'long_text', 'number', 'date', 'datetime', 'choice', 'multiple_choice', 'checkbox', 'email', 'url', 'user', 'file']
+
+HttpRequestDataMethod: TypeAlias = Literal['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+JoinDataOthers: TypeAlias = Literal['wait', 'cancel']
+
+RuleOp: TypeAlias = Literal['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'exists', 'missing']
+
 
 class Assignees(TypedDict):
     """The assignees of a step, by their current names."""
@@ -294,7 +306,7 @@ class DraftRequest(TypedDict):
     dry_run: NotRequired[bool]
     node: NotRequired[str]
     step: NotRequired[str]
-    data: Any
+    data: dict[str, Any]
 
 
 class DrainingChange(TypedDict):
@@ -706,7 +718,7 @@ class OpenStep(TypedDict):
     claimed_at: str | None
     notice: Notice | None
     form: Form | None
-    draft: Any
+    draft: dict[str, Any] | None
     votes: list[Vote]
     incident: Incident | None
 
@@ -1094,8 +1106,8 @@ class Step(TypedDict):
     opened_at: str
     closed_at: str | None
     closed_by: str | None
-    input: Any
-    output: Any
+    input: dict[str, Any] | None
+    output: dict[str, Any] | None
     handle: str
     overdue: bool
     notice: Notice | None
@@ -1110,7 +1122,7 @@ class SubmitRequest(TypedDict):
     dry_run: NotRequired[bool]
     node: NotRequired[str]
     step: NotRequired[str]
-    data: Any
+    data: dict[str, Any]
     action: NotRequired[str]
 
 
@@ -1136,7 +1148,7 @@ class Task(TypedDict):
     workflow_title: str
     entity: EntitySummary
     node: str
-    type: str
+    type: NodeTypeName
     label: str
     since: str
     due: str | None
@@ -1277,7 +1289,7 @@ class ExecutionEntity(TypedDict):
     cuid: str
     title: str
     entity_name: EntityName
-    fields: Any
+    fields: dict[str, Any] | None
 
 
 class WorkerStatus(TypedDict):
@@ -1389,7 +1401,7 @@ class ActionSettings(TypedDict):
 
     handle: str
     label: str
-    style: NotRequired[Literal['primary', 'secondary', 'danger']]
+    style: NotRequired[ActionSettingsStyle]
     validates: NotRequired[bool]
 
 
@@ -1520,9 +1532,9 @@ class FormField(TypedDict):
 
     name: FieldName
     label: NotRequired[str]
-    type: NotRequired[Literal['text', 'long_text', 'number', 'date', 'datetime', 'choice', 'multiple_choice', 'checkbox', 'email', 'url', 'user', 'file']]
+    type: NotRequired[FormFieldType]
     required: NotRequired[bool]
-    scope: NotRequired[Literal['entity', 'execution']]
+    scope: NotRequired[FormFieldScope]
     help: NotRequired[str]
     choices: NotRequired[list[str | FormChoice]]
     multiple: NotRequired[bool]
@@ -1533,7 +1545,7 @@ class FormField(TypedDict):
 class HttpRequestData(TypedDict):
     """Calls 'url' in the background, with retries."""
 
-    method: NotRequired[Literal['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']]
+    method: NotRequired[HttpRequestDataMethod]
     url: str
     headers: NotRequired[dict[str, str]]
     body: NotRequired[Any]
@@ -1558,7 +1570,7 @@ class JoinData(TypedDict):
     """Waits for each branch that can still arrive by an edge that no branch has used yet."""
 
     needed: NotRequired[int]
-    others: NotRequired[Literal['wait', 'cancel']]
+    others: NotRequired[JoinDataOthers]
     label: NotRequired[str]
     description: NotRequired[str]
     notes: NotRequired[str]
@@ -1623,7 +1635,7 @@ Rule = TypedDict(
         'any': 'NotRequired[list[Rule]]',
         'not': 'NotRequired[Rule]',
         'field': 'NotRequired[str]',
-        'op': "NotRequired[Literal['eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'not_in', 'contains', 'not_contains', 'starts_with', 'ends_with', 'exists', 'missing']]",
+        'op': 'NotRequired[RuleOp]',
         'value': 'NotRequired[Any]',
     },
 )
