@@ -145,3 +145,21 @@ def first_cells(text: str) -> set[str]:
 def test_api_page_lists_every_filter_of_executions() -> None:
     text = (REFERENCE / "api.md").read_text().partition("\n### Filters of executions\n")[2]
     assert first_cells(text.partition("\n### ")[0]) == set(ExecutionFilter.base_filters)
+
+
+ENGINE_TESTS = Path(project.BASE_DIR) / "tests" / "executions" / "engine"
+
+
+@pytest.mark.parametrize("page", ["how-to/patterns.md", "explanation/peer-models.md"])
+def test_pages_about_models_name_existing_tests(page: str) -> None:
+    tests = {path.name: path.read_text() for path in ENGINE_TESTS.parents[1].rglob("test_*.py")}
+    defined = set(re.findall(r"def (test_\w+)\(", "\n".join(tests.values())))
+    named = set(re.findall(r"`(?:\w+/)*(test_\w+(?:\.py)?)`", (DOCS / page).read_text()))
+    assert named - defined - set(tests) == set()
+
+
+def test_page_of_peer_models_names_each_test_of_a_model() -> None:
+    page = (DOCS / "explanation" / "peer-models.md").read_text()
+    for name in ("test_peer_models.py", "test_peer_processes.py"):
+        defined = re.findall(r"^def (test_\w+)\(", (ENGINE_TESTS / name).read_text(), re.MULTILINE)
+        assert [test for test in defined if f"`{test}`" not in page] == []

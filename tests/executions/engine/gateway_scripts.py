@@ -24,8 +24,12 @@ def node(name: str) -> dict[str, Any]:
     return {"type": "user_action", "data": ANSWER}
 
 
-def source_of(lines: str) -> dict[str, Any]:
-    """Return a source. ``a>b>c`` is a chain, ``a>b|c`` two edges, ``ask.yes>a`` an exit."""
+def source_of(lines: str, **own: dict[str, Any]) -> dict[str, Any]:
+    """Return a source. ``a>b>c`` is a chain, ``a>b|c`` two edges, ``ask.yes>a`` an exit.
+
+    Names make the types of nodes, except for those in ``own``: forms, unless they start with
+    fork, join, ask (a condition) or end.
+    """
     edges = []
     for line in lines.split():
         ends = line.split(">")
@@ -34,7 +38,7 @@ def source_of(lines: str) -> dict[str, Any]:
                 f"{one}>{other}" for one in sources.split("|") for other in targets.split("|")
             ]
     names = dict.fromkeys(name.partition(".")[0] for edge in edges for name in edge.split(">"))
-    return source({name: node(name) for name in names}, *edges)
+    return source({name: own.get(name) or node(name) for name in names}, *edges)
 
 
 def run(lines: str, script: Script) -> Running:

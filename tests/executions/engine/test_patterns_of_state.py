@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
 from executions import services
 from executions.models import Job, Status
 from executions.worker import queue
+from tests.executions.engine.peer_models import when
 from tests.executions.engine.test_branches import condition, open_nodes, source, started, submit
 from tests.executions.engine.test_patterns import (
     BOTH,
@@ -151,58 +153,58 @@ class TestState:
         submit(execution, "b")
         assert open_nodes(execution) == {"after"}
 
-    @pytest.mark.parametrize(("first", "order"), [("a", ["a", "b"]), ("b", ["b", "a"])])
-    def test_17_interleaved_parallel_routing(self, first: str, order: list[str]) -> None:
-        """Approximated: the graph contains each order, and a condition chooses one."""
-        rule = {"field": "first", "op": "eq", "value": "a"}
-        nodes: Nodes = {
-            "start": "start",
-            "way": {"type": "condition", "data": {"branches": [{"handle": "a", "rule": rule}]}},
-            **dict.fromkeys(("a1", "b1", "a2", "b2"), FORM),
-            "end": "end",
-        }
-        graph = source(
-            nodes, "start>way", "way.a>a1", "a1>b2", "b2>end", "way.default>b1", "b1>a2", "a2>end"
-        )
-        execution = started(graph, first=first)
-        for place, name in enumerate(order, start=1):
-            assert open_nodes(execution) == {f"{name}{place}"}, "never both at once"
-            submit(execution, f"{name}{place}")
-        execution.refresh_from_db()
-        assert execution.status == Status.COMPLETED
+    @pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+    def test_17_interleaved_parallel_routing(self, order: tuple[str, ...]) -> None:
+        """All activities that are left are offered; beginning one withdraws the others."""
+        nodes: Nodes = {"start": "start", "fork": "parallel", "last": FORM, "end": "end"}
+        nodes["join"] = {"type": "join", "data": {"needed": 1, "others": "cancel"}}
+        edges = ["start>fork", "join>is_a", "last>end"]
+        for name in "abc":
+            nodes |= {
+                f"if_{name}": condition("on", f"${name}_done"),
+                f"begin_{name}": FORM,
+                f"next_{name}": setting(next=name),
+                f"is_{name}": when("next", "eq", name),
+                name: FORM,
+                f"did_{name}": setting(**{f"${name}_done": True}),
+                f"left_{name}": condition("on", f"${name}_done"),
+            }
+            edges += [
+                *(f"fork>if_{name}", f"if_{name}.on>end", f"if_{name}.default>begin_{name}"),
+                *(f"begin_{name}>next_{name}", f"next_{name}>join", f"is_{name}.yes>{name}"),
+                *(f"{name}>did_{name}", f"did_{name}>left_a", f"left_{name}.default>fork"),
+            ]
+        edges += ["is_a.default>is_b", "is_b.default>is_c", "is_c.default>last"]
+        edges += ["left_a.on>left_b", "left_b.on>left_c", "left_c.on>last"]
+        execution = started(source(nodes, *edges))
+        for place, name in enumerate(order):
+            assert open_nodes(execution) == {f"begin_{left}" for left in order[place:]}
+            submit(execution, f"begin_{name}")
+            assert open_nodes(execution) == {name}, "never two at once"
+            submit(execution, name)
+        assert open_nodes(execution) == {"last"}
+        assert submit(execution, "last").status == Status.COMPLETED
 
-    def test_18_milestone(self) -> None:
-        """Approximated: checked when the activity is due, not withdrawn later."""
-        nodes: Nodes = {
-            **BOTH,
-            "reached": setting(open_for_objections=True),
-            "passed": {"type": "set_field", "data": {"clear": ["open_for_objections"]}},
-            "c": FORM,
-            "if": condition("on", "open_for_objections"),
-            "object": FORM,
-        }
-        graph = source(
-            nodes,
-            "start>fork",
-            "fork>a",
-            "a>reached",
-            "reached>c",
-            "c>passed",
-            "passed>end",
-            "fork>b",
-            "b>if",
-            "if.on>object",
-            "if.default>b",
-            "object>end",
-        )
-        execution = started(graph)
-        submit(execution, "b")
-        assert open_nodes(execution) == {"a", "b"}, "not reached yet"
-        submit(execution, "a", "b")
-        assert open_nodes(execution) == {"c", "object"}
-        early = started(graph)
-        submit(early, "a", "c", "b")
-        assert open_nodes(early) == {"b"}, "it has passed"
+    @pytest.mark.parametrize("objects", [True, False])
+    def test_18_milestone(self, objects: bool) -> None:
+        """A callee is the time between reaching the milestone and passing it."""
+        stop = {"type": "end", "data": {"terminate": True}}
+        inner: Nodes = {"fork": "parallel", "c": FORM, "object": FORM, "passed": stop}
+        inside = ("start>fork", "fork>c", "fork>object", "c>passed", "object>end")
+        caller, callee = with_callee(*inside, **inner)
+        nodes: Nodes = {"start": "start", "a": FORM, "call": calling(callee), "d": FORM}
+        edges = ("start>a", "a>call", "call>d", "d>end")
+        execution = started(source(nodes | {"end": "end"}, *edges), caller)
+        assert open_nodes(execution) == {"a"}, "not reached yet"
+        submit(execution, "a")
+        child = execution.children.get()
+        assert open_nodes(child) == {"c", "object"}
+        if objects:
+            submit(child, "object")
+            assert open_nodes(child) == {"c"}, "the activity does not pass the milestone"
+        submit(child, "c")
+        assert open_nodes(child) == set(), "it has passed: the activity is withdrawn"
+        assert open_nodes(execution) == {"d"}
 
 
 class TestCancellation:
