@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from executions.management.commands import import_workflows
 from executions.models import Entity, Execution, Secret
 from executions.services import submit
 from tests.conftest import Scenario
@@ -342,11 +343,14 @@ def test_missing_secrets_are_noted(scenario: Scenario, importing: Importing) -> 
     assert "secret: crm" in exported() and "encrypted" not in exported()
 
 
-def test_long_output_is_truncated_with_a_count(scenario: Scenario, importing: Importing) -> None:
+def test_long_output_is_truncated_with_a_count(
+    scenario: Scenario, importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_workflows, "LISTED", 4)
     data = data_of(exported())
     data["workflows"] = [
-        {**titled(data, "Workflow 3"), "cuid": f"c{n}", "title": f"Number {n}"} for n in range(210)
+        {**titled(data, "Workflow 3"), "cuid": f"c{n}", "title": f"Number {n}"} for n in range(7)
     ]
     out = importing(data)
-    assert out.count("+ workflow") == 200 and "… and 10 more lines (--all lists them)." in out
-    assert importing(data, "--all").count("+ workflow") == 210
+    assert out.count("+ workflow") == 4 and "… and 3 more lines (--all lists them)." in out
+    assert importing(data, "--all").count("+ workflow") == 7
