@@ -38,6 +38,8 @@ PATHS = {
     "search of a title": f"{EXECUTIONS}?q=25",
     "an execution": f"{EXECUTIONS}{{live}}/change/",
     "an ended execution": f"{EXECUTIONS}{{ended}}/change/",
+    "reports": f"{EXECUTIONS}reports/?period=365",
+    "reports of a workflow": f"{EXECUTIONS}reports/?period=365&workflow={HOT_ONE}",
     "cancel": f"{EXECUTIONS}{{live}}/cancel/",
     "start": f"{EXECUTIONS}start/{BUSY_ONE}/",
     "workflows": "workflows/workflow/",

@@ -92,6 +92,8 @@ PAGES: dict[str, set[str]] = {
     **_read_only_pages("executions_execution", READERS),
     "executions_execution_csv": READERS,
     "executions_execution_inbox": PARTICIPANTS,
+    "executions_execution_reports": READERS,
+    "executions_execution_reports_csv": READERS,
     "executions_finding_csv": READERS,
     "executions_inventorymodel_csv": READERS,
     "executions_outgoingdelivery_csv": OPERATORS,
@@ -156,6 +158,7 @@ def address(name: str, made: Samples) -> str:
         "workflows_workflow_type_changed": ([], ""),
         "executions_execution_start": ([made.workflow.pk], ""),
         "executions_execution_start_on": ([made.unused_finding.pk], ""),
+        "executions_execution_reports_csv": (["executions"], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_move_version": ([made.at_a_form.version_id], ""),
@@ -170,7 +173,7 @@ def address(name: str, made: Samples) -> str:
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
-    if name.endswith(("_changelist", "_add", "_csv", "_inbox", "_examples")):
+    if name.endswith(("_changelist", "_add", "_csv", "_inbox", "_examples", "_reports")):
         return reverse(f"admin:{name}")
     model = "_".join(name.split("_")[:2])
     return reverse(f"admin:{name}", args=[rows[model].pk])

@@ -44,6 +44,7 @@ PAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         _("Inbox"),
         ("executions.submit_execution", "executions.view_execution"),
     ),
+    ("executions_execution_reports", _("Reports"), ("executions.view_execution",)),
 )
 """The pages at the top of the first section that are not lists, with the permissions they need."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext_lazy as _
@@ -41,6 +42,7 @@ from executions.admin.list_steps import (
 )
 from executions.admin.move import move_page, move_version_page
 from executions.admin.reassign import reassign_page
+from executions.admin.reports import reports_csv, reports_page
 from executions.admin.start import start_on_entity, start_page
 from executions.admin.steps import submit_form
 from executions.models import (
@@ -196,6 +198,12 @@ class ExecutionAdmin(ReadOnlyAdmin):
                 name="executions_execution_start_on",
             ),
             path("inbox/", wrap(self.inbox_view), name="executions_execution_inbox"),
+            path("reports/", wrap(self.reports_view), name="executions_execution_reports"),
+            path(
+                "reports/<str:name>.csv",
+                wrap(self.reports_csv_view),
+                name="executions_execution_reports_csv",
+            ),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name="executions_execution_cancel"),
             path(
                 "<int:pk>/submit/<str:cuid>/",
@@ -268,6 +276,16 @@ class ExecutionAdmin(ReadOnlyAdmin):
         self.require(request, SUBMIT)
         self.require(request, VIEW_EXECUTIONS)
         return inbox_page(self, request)
+
+    def reports_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the reports."""
+        self.require(request, VIEW_EXECUTIONS)
+        return reports_page(self, request)
+
+    def reports_csv_view(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        """Return a table of the reports as CSV."""
+        self.require(request, VIEW_EXECUTIONS)
+        return reports_csv(request, name)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the page that starts a workflow on an entity."""

@@ -167,7 +167,11 @@ def duration_text(step: Step) -> str:
     """Return the duration of a closed step, or an empty string for an open one."""
     if step.closed_at is None:
         return ""
-    seconds = (step.closed_at - step.opened_at).total_seconds()
+    return seconds_text((step.closed_at - step.opened_at).total_seconds())
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a length of time in its two largest units."""
     if seconds < 1:
         return gettext("less than 1 s")
     for name, size, below, part in (
