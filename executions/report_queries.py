@@ -17,10 +17,11 @@ from typing import Any
 from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 
 from executions.models import Execution, Step, StepState
-from workflows.db.bounded_count import COUNT_LIMIT
 from workflows.models import Candidate
 
-MEASURED = 2_000
+COUNTED = 5_000
+"""The largest number of rows that each table counts."""
+MEASURED = 1_000
 """The number of executions, the newest, whose steps a report measures."""
 ASSIGNED = 500
 """The number of assignments, the most frequent, that the report of overdue steps names."""
@@ -126,7 +127,7 @@ def _grouped(
         When(started_at__gt=now - timedelta(days=days), then=Value(place))
         for place, days in enumerate(AGES)
     ]
-    chosen = executions.values("pk")[: COUNT_LIMIT + 1]
+    chosen = executions.values("pk")[: COUNTED + 1]
     counted = Execution.objects.filter(pk__in=chosen)
     if since is not None:
         counted = counted.filter(started_at__gte=since)
@@ -145,7 +146,7 @@ def _by_workflow(rows: Iterable[tuple[int, str, bool, int, int]]) -> Counts:
             one.ages[age] += number
     total = sum(one.total for one in found.values())
     ordered = sorted(found.values(), key=lambda one: (-one.total, one.workflow))
-    return Counts(ordered, total > COUNT_LIMIT)
+    return Counts(ordered, total > COUNTED)
 
 
 def measure_steps(since: datetime, workflow: int | None = None) -> Measured:
@@ -161,11 +162,11 @@ def measure_steps(since: datetime, workflow: int | None = None) -> Measured:
         *("execution__workflow", "node_id", "label"),
         *("opened_at", "closed_at", "due_at"),
     )
-    rows = list(steps.values_list(*columns)[: COUNT_LIMIT + 1])
+    rows = list(steps.values_list(*columns)[: COUNTED + 1])
     times: dict[tuple[int, str], list[float]] = defaultdict(list)
     labels: dict[tuple[int, str], str] = {}
     deadlines: dict[int, Deadlines] = {}
-    for key, node_id, label, opened_at, closed_at, due_at in rows[:COUNT_LIMIT]:
+    for key, node_id, label, opened_at, closed_at, due_at in rows[:COUNTED]:
         times[key, node_id].append(max(0.0, (closed_at - opened_at).total_seconds()))
         labels[key, node_id] = label or node_id
         if due_at is not None:
@@ -188,7 +189,7 @@ def measure_steps(since: datetime, workflow: int | None = None) -> Measured:
     return Measured(
         sorted(measured, key=lambda one: (-one.median, one.workflow, one.node_id)),
         sorted(deadlines.values(), key=lambda one: (one.percent, -one.total, one.workflow)),
-        len(rows) > COUNT_LIMIT,
+        len(rows) > COUNTED,
     )
 
 
@@ -211,10 +212,10 @@ def count_overdue(workflow: int | None = None) -> Overdue:
     overdue = Step.objects.overdue().order_by("execution_id", "pk")
     if workflow is not None:
         live = Execution.objects.live().filter(workflow=workflow).order_by("workflow_id", "pk")
-        some = live.values("pk")[:COUNT_LIMIT]
+        some = live.values("pk")[:COUNTED]
         # An order by id would have PostgreSQL read all steps in this order.
         overdue = Step.objects.overdue().filter(execution__in=some).order_by()
-    chosen = overdue.values("pk")[: COUNT_LIMIT + 1]
+    chosen = overdue.values("pk")[: COUNTED + 1]
     rows = Step.objects.filter(pk__in=chosen).order_by().values_list("assignees")
     numbers = dict(rows.annotate(number=Count("pk")))
     frequent = dict(Counter(numbers).most_common(ASSIGNED))
@@ -227,4 +228,4 @@ def count_overdue(workflow: int | None = None) -> Overdue:
         # A step whose candidates are deleted counts for everybody who operates it.
         for name in names.get(key) or {""}:
             found[name] += number
-    return Overdue(found.most_common(), sum(numbers.values()) > COUNT_LIMIT)
+    return Overdue(found.most_common(), sum(numbers.values()) > COUNTED)

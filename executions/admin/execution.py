@@ -346,7 +346,8 @@ class ExecutionAdmin(ReadOnlyAdmin):
         self.require(request, VIEW_EXECUTIONS)
         self.require(request, COMMENT)
         own = f"{admin_url(Execution, 'change', pk)}#history"
-        return comment_page(self, request, self.find(pk), own)
+        back = back_to_inbox(request, task=request.POST.get("step", "")) or own
+        return comment_page(self, request, self.find(pk), back)
 
     def withdraw_comment_view(self, request: HttpRequest, pk: int, cuid: str) -> HttpResponse:
         """Show the page that withdraws a comment."""

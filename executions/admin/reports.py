@@ -24,7 +24,6 @@ from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.graph_diagram import Mark, build_diagram, render_diagram
 from workflows.db import clock
-from workflows.db.bounded_count import COUNT_LIMIT
 from workflows.models import Version, Workflow
 from workflows.values import csv_cells
 from workflows.visibility import may_view
@@ -296,7 +295,7 @@ class Reports:
         if not has_more:
             return []
         text = gettext("Counted up to %(number)s. Choose a shorter period or one workflow.")
-        return [text % {"number": f"{COUNT_LIMIT:,}"}]
+        return [text % {"number": f"{report_queries.COUNTED:,}"}]
 
     def _executions_url(self, workflow: int, **query: Any) -> str:
         return admin_url(Execution, "changelist", workflow=workflow, **query)

@@ -9,7 +9,8 @@ import pytest
 from executions import services
 from executions.demo import CALLEE, CALLER, FINDING
 from executions.models import Execution
-from tests.factories import FindingFactory, form, line, save_line
+from tests.browser.accessibility import find_overflow
+from tests.factories import FindingFactory, form, line, save_line, user_in
 from workflows import editing
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -85,6 +86,32 @@ def test_fix_an_incident_in_4_clicks(operator: Any, played: Any) -> None:
     operator.click("button", "Retry")
     assert operator.sees("Completed")
     assert status(execution) == "completed"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_go_from_task_to_task_in_the_inbox(walking: Any, played: Any, scripts: bool) -> None:
+    ada = user_in("participant", username="ada", is_staff=True)
+    first, second = (
+        services.start(played.caller, FindingFactory(entity_name_type=played.limitation))
+        for _ in range(2)
+    )
+    walk = walking(ada, java_script_enabled=scripts)
+    walk.click("link", "Inbox", within=walk.page.locator("#user-tools"))
+    if scripts:
+        walk.page.keyboard.press("j")
+        walk.page.wait_for_url("**open=*")
+        walk.page.keyboard.press("k")
+        walk.page.get_by_role("link", name="Next task").wait_for()
+        # A key that is typed into a field is text.
+        walk.write("Comment:", "j")
+        walk.page.get_by_role("checkbox", name="Keys: J next").uncheck()
+        walk.page.keyboard.press("j")
+    walk.write("Comment:", "Reviewed.")
+    walk.choose("Severity:", "low")
+    walk.click("button", "Submit review")
+    assert walk.sees(str(second.entity))
+    assert (status(first), status(second)) == ("completed", "waiting")
+    assert not find_overflow(walk.page)
 
 
 def test_compare_two_versions_in_3_clicks(operator: Any, played: Any) -> None:

@@ -351,7 +351,7 @@ def test_variables_are_hidden_like_the_fields_of_the_entity() -> None:
         assert ("<code>$a</code>" in page) is displayed
 
 
-@pytest.mark.parametrize("page", ["inbox", "home", "tasks", "comments"])
+@pytest.mark.parametrize("page", ["home", "tasks", "comments"])
 def test_lists_of_steps_and_comments_do_not_read_variables(page: str) -> None:
     ada = user_in("participant", username="ada", is_staff=True)
     vote = {"id": "vote", "type": "approval", "data": {"users": ["ada"]}}
@@ -366,7 +366,6 @@ def test_lists_of_steps_and_comments_do_not_read_variables(page: str) -> None:
     browser = Browser()
     browser.force_login(ada)
     urls = {
-        "inbox": reverse("admin:executions_execution_inbox"),
         "home": reverse("admin:index"),
         "tasks": reverse("api:task-list"),
         "comments": reverse("api:comment-list", args=[execution.cuid]),

@@ -53,7 +53,7 @@ def send(client: Client, execution: Execution, **answers: Any) -> Any:
     """Submit the form of the open step from the inbox."""
     step = execution.steps.get(type="user_action")
     url = reverse("admin:executions_execution_submit", args=[execution.pk, step.cuid])
-    assert f'action="{url}"' in text(client.get(INBOX))
+    assert f'action="{url}"' in text(client.get(INBOX, {"open": step.cuid}))
     own = {"_draft", "back_to"}
     sent = {
         name if name in own else f"{step.cuid}-{name}": value for name, value in answers.items()
@@ -131,7 +131,7 @@ class TestForms:
         asking()
         execution = asking()
         html = text(send(client, execution, note="", amount="many"))
-        assert "<title>Inbox" in html and "<details open>" in html
+        assert "<title>Inbox" in html
         assert "This field is required." in html and 'value="many"' in html
 
     def test_inbox_reports_step_closed_by_other_user(self, client: Client) -> None:

@@ -8,14 +8,24 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from executions import services
-from executions.models import Execution, Step
+from executions.models import Comment, Execution, Step
 from tests.executions.assignees import approval_graph, create_member
-from tests.factories import FindingFactory, WorkflowFactory, accounts, form, save_line, user_in
+from tests.factories import (
+    FindingFactory,
+    WorkflowFactory,
+    accounts,
+    form,
+    save_line,
+    user_in,
+    user_with,
+)
 from tests.workflows.admin.staff import list_messages, text
 from workflows import editing
 
@@ -143,15 +153,75 @@ def test_refused_submission_keeps_what_was_typed(client: Client) -> None:
 
 
 def test_next_task_is_opened_after_submitting(client: Client) -> None:
-    first, second, third = (asking(deadline=f"P{day}D") for day in (1, 2, 3))
-    following = [task.next for task in client.get(INBOX).context["tasks"]]
-    assert following == [step_of(second).cuid, step_of(third).cuid, ""]
+    first, taken, second = (asking(deadline=f"P{day}D") for day in (1, 2, 3))
+    services.claim(taken, node="form", by=create_member("bob"))
+    context = client.get(INBOX).context
+    # Somebody else has claimed the task in between.
+    assert context["next"] == step_of(second).cuid
     cuid = step_of(first).cuid
-    sent = {"back_to": "inbox", "next": following[0], f"{cuid}-note": "n"}
+    sent = {"back_to": "inbox", "next": context["next"], f"{cuid}-note": "n"}
     response = client.post(url_of(first), sent)
     assert opened_task(response) == step_of(second).cuid
     page = client.get(response["Location"])
-    assert [task.is_open for task in page.context["tasks"]] == [True, False]
+    assert [task.is_open for task in page.context["tasks"]] == [False, True]
+    assert page.context["next"] == ""
+
+
+def test_first_task_is_open_beside_the_list(client: Client) -> None:
+    first, second, third = (asking(deadline=f"P{day}D") for day in (1, 2, 3))
+    html = text(client.get(INBOX))
+    assert url_of(first) in html and url_of(second) not in html
+    assert "desk-unchosen" in html, "a narrow screen shows the list"
+    response = client.get(INBOX, {"open": step_of(second).cuid})
+    html = text(response)
+    assert url_of(second) in html and url_of(first) not in html
+    assert "desk-unchosen" not in html
+    cuids = [
+        response.context[f"{name}_task"].inbox_url.rpartition("task-")[2]
+        for name in ("previous", "next")
+    ]
+    assert cuids == [step_of(first).cuid, step_of(third).cuid]
+    assert 'rel="next" data-key="j"' in html and 'rel="prev" data-key="k"' in html
+
+
+def test_links_between_tasks_keep_the_filters(client: Client) -> None:
+    for _ in range(2):
+        asking("Review")
+    task = client.get(INBOX, {"q": "rev", "sort": "since"}).context["next_task"]
+    query = parse_qs(urlsplit(task.inbox_url).query)
+    assert (query["q"], query["sort"]) == (["rev"], ["since"])
+
+
+def test_open_task_shows_its_data_to_who_may_view_the_entity(client: Client) -> None:
+    workflow = WorkflowFactory()
+    save_line(workflow, form())
+    finding = FindingFactory(
+        entity_name_type=workflow.entity_name_type, fields={"severity": "visible-field"}
+    )
+    for _ in range(3):
+        services.start(workflow, finding, variables={"area": "visible-variable"})
+    with CaptureQueriesContext(connection) as captured:
+        html = text(client.get(INBOX))
+    assert "visible-field" in html and "$area" in html and "visible-variable" in html
+    assert sum('"variables"' in query["sql"] for query in captured) == 1, "of the open task only"
+    hidden = user_with("executions.view_execution", "executions.submit_execution", is_staff=True)
+    client.force_login(hidden)
+    html = text(client.get(INBOX))
+    assert url_of(finding.executions.order_by("pk")[0]) in html
+    assert "visible-" not in html
+
+
+def test_comment_is_added_in_the_inbox(client: Client, ada: Any) -> None:
+    execution = asking()
+    cuid = step_of(execution).cuid
+    url = reverse("admin:executions_execution_comment", args=[execution.pk])
+    assert f'action="{url}"' in text(client.get(INBOX))
+    sent = {"back_to": "inbox", "query": "q=thing", "step": cuid, "text": "Asked the owner."}
+    response = client.post(url, sent)
+    assert opened_task(response) == cuid
+    assert parse_qs(urlsplit(response["Location"]).query)["q"] == ["thing"]
+    comment = Comment.of(execution).get()
+    assert (comment.text, comment.step, comment.author) == ("Asked the owner.", cuid, ada)
 
 
 def test_page_of_execution_links_the_next_task(client: Client) -> None:
