@@ -79,6 +79,7 @@ class FindingAdmin(EntityAdmin):
     """Findings, each with a finding type and optionally an inventory model."""
 
     list_display = ["title", "entity_name_type", "inventory_model", "updated_at"]
+    optional_columns = ("created_at", "public_id")
     list_filter = ["entity_name_type", "updated_at"]
     list_select_related = ["entity_name_type", "inventory_model"]
     search_fields = ["title", "=cuid"]
@@ -106,6 +107,7 @@ class InventoryModelAdmin(EntityAdmin):
     """Inventory models, each with a record type."""
 
     list_display = ["title", "primary_record_type", "updated_at"]
+    optional_columns = ("created_at", "public_id")
     list_filter = ["primary_record_type", "updated_at"]
     list_select_related = ["primary_record_type"]
     search_fields = ["title", "=cuid"]

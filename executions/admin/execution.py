@@ -37,6 +37,7 @@ from executions.admin.list_steps import (
     assignees_text,
     attach_steps,
     due_text,
+    incident_text,
     status_html,
     steps_html,
 )
@@ -56,7 +57,7 @@ from executions.models import (
     Execution,
 )
 from workflows.admin.base.filters import related_row_filter
-from workflows.admin.base.formatting import admin_url, format_moment
+from workflows.admin.base.formatting import DASH, admin_url, format_moment
 from workflows.admin.base.model_admin import ReadOnlyAdmin
 
 
@@ -73,6 +74,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "assignees",
         "started",
     ]
+    optional_columns = ("stage", "progress", "incident", "type", "starter", "ended", "public_id")
     list_filter = [
         InboxFilter,
         LiveFilter,
@@ -88,7 +90,10 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "workflow__entity_name_type",
         "started_at",
     ]
-    list_select_related = ["workflow", "version", "entity"]
+    list_select_related = [
+        *("workflow", "version", "started_by"),
+        *("entity__entity_name_type", "entity__primary_record_type"),
+    ]
     search_fields = ["cuid", "workflow__title", "entity__title"]
     csv_columns = {
         **{name: name for name in ("cuid", "status", "stage", "progress", "message")},
@@ -181,6 +186,26 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def entity_title(self, row: Execution) -> str:
         """Return the title of the entity."""
         return str(row.entity)
+
+    @admin.display(description=_("incident"))
+    def incident(self, row: Execution) -> str:
+        """Return what is wrong at the current steps."""
+        return incident_text(row)
+
+    @admin.display(description=_("type"))
+    def type(self, row: Execution) -> str:
+        """Return the finding type or the record type of the entity."""
+        return str(row.entity.context_type)
+
+    @admin.display(description=_("started by"))
+    def starter(self, row: Execution) -> str:
+        """Return the account that started it."""
+        return row.starter or DASH
+
+    @admin.display(description=_("ended"), ordering="ended_at")
+    def ended(self, row: Execution) -> str:
+        """Return the time of its end."""
+        return format_moment(row.ended_at)
 
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, row: Execution) -> str:

@@ -79,6 +79,7 @@ def execution_context(
         else None,
         "earlier_paths": earlier_paths(row) if may_view_graph and moves else [],
         "may_view_graph": may_view_graph,
+        "first_node": "#graph-current" if current else "#graph-0",
         "graph_size": len(list_objects(row.version.source, "nodes")),
         "max_nodes": MAX_NODES,
         "workflow_link": link(row.workflow),

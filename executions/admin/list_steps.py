@@ -59,6 +59,12 @@ def status_html(row: Any) -> SafeString:
     return format_html_join(" ", "{}", ((one,) for one in badges))
 
 
+def incident_text(row: Any) -> str:
+    """Return what is wrong at the current steps, or a dash."""
+    details = [(step.incident or {}).get("detail", "") for step in row.current_steps]
+    return _listed([detail for detail in details if detail])
+
+
 def steps_html(row: Any) -> SafeString | str:
     """Return the current steps, and the stage that the workflow has set."""
     titles = [step_title(step) for step in row.current_steps]

@@ -120,8 +120,15 @@ def _diagram(
         marks=_marks(execution, source, visits),
         states={node_id: (state, str(_STATE_LABELS[state])) for node_id, state in states.items()},
         lines=dict.fromkeys(_taken_edges(source, exits, set(visits)), "taken"),
+        current=_current_node(states),
     )
     return render_diagram(diagram, title, key)
+
+
+def _current_node(states: Mapping[str, str]) -> str | None:
+    """Return the first failed node, or else the first current one."""
+    places = sorted((_PRECEDENCE.index(state), node) for node, state in states.items())
+    return next((node for place, node in places if place < _PRECEDENCE.index(DONE)), None)
 
 
 def _marks(execution: Execution, source: Any, visits: Mapping[str, int]) -> dict[str, list[Mark]]:

@@ -71,6 +71,8 @@ class Diagram:
 
     nodes: list[NodeBox] = field(default_factory=list)
     lines: list[EdgeLine] = field(default_factory=list)
+    current: str | None = None
+    """The id of the node to go to: its box has the id ``<key>-current``."""
 
 
 def icon(name: str) -> SafeString:
@@ -102,6 +104,7 @@ def build_diagram(
     marks: Mapping[str, Sequence[Mark]] | None = None,
     states: Mapping[str, tuple[str, str]] | None = None,
     lines: Mapping[EdgeKey, str] | None = None,
+    current: str | None = None,
 ) -> Diagram:
     """Return the diagram of a stored source, which may be damaged.
 
@@ -110,9 +113,10 @@ def build_diagram(
         marks: the marks of the boxes, by node id.
         states: by node id, a CSS class and its meaning in words.
         lines: the CSS classes of the lines, by edge.
+        current: the id of the node to go to.
     """
     urls, marks, states, lines = urls or {}, marks or {}, states or {}, lines or {}
-    found = Diagram()
+    found = Diagram(current=current)
     known: set[str] = set()
     exit_labels: dict[str, Mapping[str, str]] = {}
     for node in list_objects(source, "nodes"):
@@ -186,6 +190,8 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
         node.id: f"{key}-{SELECTED if SELECTED in node.state.split() else index}"
         for index, node in enumerate(boxes)
     }
+    if diagram.current in anchors:
+        anchors[diagram.current] = f"{key}-current"
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN + ROW_GAP / 2
     return format_html(
         '<div class="graph" tabindex="0" role="region" aria-label="{title}">'

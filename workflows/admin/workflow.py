@@ -44,6 +44,7 @@ class WorkflowAdmin(GuardedAdmin):
     """Workflows and their current settings."""
 
     list_display = ["title", "type", "state_badge", "trigger", "latest", "live_executions"]
+    optional_columns = ("description", "created_at", "updated_at", "public_id")
     list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
     search_fields = ["title", "description", "=cuid"]
     actions = ["change_type", "activate", "retire"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import label_for_field
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page
 from django.db import DataError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.text import capfirst
 
 from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.generics import ModelAdmin, Paginator
@@ -58,8 +61,44 @@ class BoundedPaginator(Paginator[Any]):
         return page
 
 
+COLUMNS = "columns"
+"""The query parameter with the names of the chosen columns, separated by commas."""
+
+
+class TitledList(ChangeList):
+    """A list with the name of its records as title, and with chosen columns in its links."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        if not self.is_popup:
+            self.title = capfirst(str(self.opts.verbose_name_plural))
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        """Return the parameters that filter rows."""
+        found = super().get_filters_params(params)
+        found.pop(COLUMNS, None)
+        return found
+
+
 class ListAdmin(ModelAdmin[Any]):
     """A list with CSV download that redirects to the unfiltered list if a filter is invalid."""
+
+    optional_columns: ClassVar[Sequence[str]] = ()
+    """The columns that users can add to those of ``list_display``."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
+        return TitledList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns that the URL names, or else the usual ones.
+
+        The first column links the record, so it is always there.
+        """
+        usual: list[Any] = list(super().get_list_display(request))
+        chosen = request.GET.get(COLUMNS, "").split(",")
+        found = [name for name in [*usual, *self.optional_columns] if name in chosen]
+        return [*usual[:1], *(name for name in found if name != usual[0])] if found else usual
 
     csv_columns: ClassVar[dict[str, str]] = {}
     """The CSV columns: names and dotted attribute paths. Empty: no CSV download."""
@@ -111,6 +150,29 @@ class ListAdmin(ModelAdmin[Any]):
         return row
 
 
+def column_choices(model_admin: ListAdmin, request: HttpRequest) -> list[tuple[str, str, bool]]:
+    """Return the columns that can be chosen: their names, their headings, and whether they are."""
+    usual = [str(name) for name in model_admin.list_display]
+    chosen = model_admin.get_list_display(request)
+    return [
+        (name, capfirst(str(label_for_field(name, model_admin.model, model_admin))), name in chosen)
+        for name in [*usual[1:], *model_admin.optional_columns]
+    ]
+
+
+def columns_url(request: HttpRequest) -> str | None:
+    """Return the URL of the list with the columns that its form sent; None if it sent none."""
+    sent = request.GET.getlist("column")
+    if not sent:
+        return None
+    query = QueryDict(normalize_query(request.GET), mutable=True)
+    # An order names columns by their places.
+    for name in ("column", ORDER_VAR):
+        query.pop(name, None)
+    query[COLUMNS] = ",".join(sent)
+    return f"?{query.urlencode(safe=',')}"
+
+
 def list_name(model: Any) -> str:
     """Return the name under which the saved filters of a model's list are stored."""
     return str(model._meta.label_lower)
@@ -131,8 +193,14 @@ def list_context(model_admin: ListAdmin, request: HttpRequest) -> dict[str, Any]
         }
         for row in saved
     ]
+    others = QueryDict(query, mutable=True)
+    for taken in (COLUMNS, ORDER_VAR):
+        others.pop(taken, None)
     is_known = any(link["is_current"] for link in links)
     return {
+        "column_choices": model_admin.optional_columns and column_choices(model_admin, request),
+        "column_query": [(key, value) for key, values in others.lists() for value in values],
+        "usual_columns_url": COLUMNS in request.GET and f"?{others.urlencode()}",
         "saved_filters": links,
         "save_url": query
         and not is_known

@@ -24,7 +24,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from workflows.admin.base.change_list import BoundedPaginator, ListAdmin, list_context
+from workflows.admin.base.change_list import (
+    BoundedPaginator,
+    ListAdmin,
+    columns_url,
+    list_context,
+)
 from workflows.admin.base.formatting import admin_url, back_url, link, log_url
 from workflows.admin.base.forms import DB, EditForm, GuardedForm, ObjectField
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html, refusal_of
@@ -248,6 +253,8 @@ class GuardedAdmin(EditAdmin):
     ) -> Any:
         """Show the list. A deletion of several rows succeeds or fails as a whole."""
         if request.method == "GET" and self.has_view_permission(request):
+            if url := columns_url(request):
+                return HttpResponseRedirect(url)
             extra_context = {**list_context(self, request), **(extra_context or {})}
         # Django's action logs before it deletes.
         deleting = request.method == "POST" and request.POST.get("action") == DELETE_SELECTED
