@@ -12,7 +12,7 @@ from workflows.models import PendingWorkflow, Reference, Version, Workflow, call
 from workflows.models.version import later_versions
 
 
-def lock_closure(workflow: Workflow, version: Version | None = None) -> list[Any]:
+def lock_closure(workflow_id: int, version: Version | None = None) -> list[Any]:
     """Lock a workflow and all that it calls, and return the versions that a start would run.
 
     The version of the workflow itself comes first. All locks are KEY SHARE, but UPDATE for
@@ -25,34 +25,34 @@ def lock_closure(workflow: Workflow, version: Version | None = None) -> list[Any
     Raises:
         locks.TryAgain: a graph was saved between two reads.
     """
-    ids = _follow_calls(workflow, version)
+    ids = _follow_calls(workflow_id, version)
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
-    again = _follow_calls(workflow, version)
+    again = _follow_calls(workflow_id, version)
     if set(again) - set(ids):
         # The closure has grown. A lock taken now could break the order of the ids.
         raise locks.TryAgain
     is_released = version is not None and not version.in_force
     strength = locks.Strength.UPDATE if is_released else locks.Strength.KEY_SHARE
-    return _read_versions(workflow, version, again, strength)
+    return _read_versions(workflow_id, version, again, strength)
 
 
-def read_closure(workflow: Workflow, version: Version | None = None) -> list[Any]:
+def read_closure(workflow_id: int, version: Version | None = None) -> list[Any]:
     """Return the versions that ``lock_closure`` would lock. For a plan: they may change at once.
 
     Raises:
         locks.TryAgain: a graph was saved between two reads.
     """
-    return _read_versions(workflow, version, _follow_calls(workflow, version), None)
+    return _read_versions(workflow_id, version, _follow_calls(workflow_id, version), None)
 
 
 def _read_versions(
-    workflow: Workflow, version: Version | None, called: list[int], strength: locks.Strength | None
+    workflow_id: int, version: Version | None, called: list[int], strength: locks.Strength | None
 ) -> list[Any]:
     """Return the versions of these workflows, the own one first; with ``strength``, lock them."""
     own = None if version is None else version.pk
     latest = Version.objects.filter(workflow_id__in=called).latest_of_each()
     if own is not None:
-        latest = Version.objects.filter(Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow.pk)))
+        latest = Version.objects.filter(Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow_id)))
     ids = list(latest.values_list("pk", flat=True))
     rows = Version._base_manager.all()
     locked = ids if strength is None else locks.lock_rows(rows, ids, strength)
@@ -71,13 +71,13 @@ def _read_versions(
     if len(locked) != len(ids) or len(versions) != len(ids) or set(callees) - set(called):
         # A graph was saved between the two reads: its callees are not locked yet.
         raise locks.TryAgain
-    return sorted(versions, key=lambda version: version.workflow_id != workflow.pk)
+    return sorted(versions, key=lambda version: version.workflow_id != workflow_id)
 
 
-def _follow_calls(workflow: Workflow, version: Version | None) -> list[int]:
+def _follow_calls(workflow_id: int, version: Version | None) -> list[int]:
     """Return the ids of the workflow and of all that this version of it can call."""
     if version is None:
-        return call_queries.follow_calls([workflow.pk], "callees")
+        return call_queries.follow_calls([workflow_id], "callees")
     called = Reference._base_manager.filter(version=version).order_by()
     callees = call_queries.follow_calls(called.values_list("callee_id", flat=True), "callees")
-    return sorted({workflow.pk, *callees})
+    return sorted({workflow_id, *callees})

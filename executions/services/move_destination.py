@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
+from django.db.models import Q
 from django.utils.translation import gettext
 
 from executions.engine.move_plan import Obstacle
@@ -33,6 +33,11 @@ class Destination:
         """The versions of all workflows that the root's version can call."""
         return self.versions[1:]
 
+    @property
+    def pinned_numbers(self) -> dict[str, int]:
+        """The numbers of the pinned versions by the cuid of the callee."""
+        return {version.workflow.cuid: version.number for version in self.pinned}
+
     def version_of(self, workflow_id: int) -> Version | None:
         """Return the version of a workflow of the tree; None if it is called no more."""
         found = (row for row in self.versions if row.workflow_id == workflow_id)
@@ -59,18 +64,17 @@ def find_destination(
     Raises:
         locks.TryAgain: a graph was saved meanwhile.
     """
-    own = Version.objects.filter(workflow=root.workflow_id).defer("source").order_by("-number")
-    if isinstance(to, Version):
-        own = own.filter(pk=to.pk)
-    elif to is not None:
-        own = own.filter(number=to)
-    named = own.first()
-    if named is None:
-        return Destination(obstacles=[_unknown_version(root.workflow)])
+    named = None
+    if to is not None:
+        own = Version.objects.filter(workflow=root.workflow_id).defer("source")
+        named = own.filter(Q(pk=to.pk) if isinstance(to, Version) else Q(number=to)).first()
+        if named is None:
+            return Destination(obstacles=[_unknown_version(root.workflow)])
     find_closure = lock_closure if lock else read_closure
-    versions = find_closure(root.workflow, named if to is not None else None)
+    versions = find_closure(root.workflow_id, named)
+    root.workflow = versions[0].workflow
     found = Destination(versions[0], versions)
-    found.obstacles = list(_Judge(root, found).find_obstacles())
+    found.obstacles = list(_Judge(root, found, is_latest=named is None).find_obstacles())
     return found
 
 
@@ -86,16 +90,12 @@ def _unknown_version(workflow: Workflow) -> Obstacle:
 class _Judge:
     """The check of a destination."""
 
-    def __init__(self, root: Execution, destination: Destination) -> None:
+    def __init__(self, root: Execution, destination: Destination, *, is_latest: bool) -> None:
         self.root = root
         self.versions = destination.versions
         self.own = destination.versions[0]
-
-    @cached_property
-    def is_latest(self) -> bool:
-        """True if the root's new version is the latest."""
         later = Version.objects.filter(workflow=self.own.workflow_id, number__gt=self.own.number)
-        return not later.exists()
+        self.is_latest = is_latest or not later.exists()
 
     def find_obstacles(self) -> Iterator[Obstacle]:
         """Yield the obstacles that do not depend on the open steps."""

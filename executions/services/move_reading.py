@@ -80,12 +80,8 @@ def _with_steps(root: Execution, children: list[Execution], entity: Entity) -> L
     ids = [root.pk, *(row.pk for row in children)]
     steps = Step.objects.open().filter(execution__in=ids).order_by("pk")
     rows_by_cuid = {row.cuid: row for row in steps}
-    return LiveTree(root, children, entity, rows_by_cuid, read_pinned(root))
-
-
-def read_pinned(root: Execution) -> dict[str, int]:
-    """Return the numbers of the pinned versions by the cuid of the callee."""
-    return dict(root.pins.values_list("callee__cuid", "version__number"))
+    pinned = dict(root.pins.values_list("callee__cuid", "version__number"))
+    return LiveTree(root, children, entity, rows_by_cuid, pinned)
 
 
 def read_members(tree: LiveTree, destination: Destination) -> list[Member]:

@@ -36,7 +36,7 @@ from executions.models import (
 from executions.services.claiming import write_claim
 from executions.services.decisions import reset_timers
 from executions.services.move_destination import Destination
-from executions.services.move_reading import LiveTree, read_pinned
+from executions.services.move_reading import LiveTree
 from executions.services.voting import count_votes
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import clock, locks
@@ -81,7 +81,7 @@ def write_move(
     if old_closure is not None and old_closure.pk != tree.root.closure_id:
         delete_unused_closures(Closure.objects.filter(pk=old_closure.pk))
     # Last, because the counter of the audit log is the last lock of a transaction.
-    _write_history(tree, plan, moved, before, at=at, why=why, by=by)
+    _write_history(tree, destination, plan, moved, before, at=at, why=why, by=by)
     # A change on hold may have waited for what the old versions could call.
     try_waiting_changes([tree.root.context_key])
 
@@ -327,6 +327,7 @@ class _NeededFields(NodeVisit):
 
 def _write_history(
     tree: LiveTree,
+    destination: Destination,
     plan: MovePlan,
     moved: Mapping[Execution, Version],
     before: Mapping[int, Version],
@@ -358,7 +359,7 @@ def _write_history(
         old["steps"] = {one.step.cuid: one.step.node_id for one in steps}
         new["steps"] = {one.step.cuid: one.node.id for one in steps}
         if row is tree.root:
-            old["pinned"], new["pinned"] = tree.pinned, read_pinned(row)
+            old["pinned"], new["pinned"] = tree.pinned, destination.pinned_numbers
         attempts.append(make_attempt(row, Action.MOVED, before=old, after=new, why=why, by=by))
     Move.objects.bulk_create(moves)
     record(attempts)

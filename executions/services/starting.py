@@ -128,7 +128,7 @@ def start_under_locks(
     """
     with transaction.atomic():
         locked = lock_entity(entity_id)
-        versions = lock_closure(workflow)
+        versions = lock_closure(workflow.pk)
         if not versions:
             raise workflow_deleted(workflow)
         waits = [row.workflow_id for row in versions if row.waits]

@@ -61,7 +61,10 @@ class TestCalls:
         deep = Execution.objects.get(workflow=third)
         save_line(third, form("deeper"))
         assert obstacles(execution) == ["no_target"]
-        assert obstacles(execution, mapping={"deep": "deeper"}) != []
+        codes = ["unknown_node", "unknown_target", "no_target"]
+        assert obstacles(execution, mapping={"deep": "deeper"}) == codes
+        wrong = {f"{third.cuid}/deep": "nowhere", f"{second.cuid}/nowhere": "deeper"}
+        assert set(obstacles(execution, mapping=wrong)) == {"unknown_target", "unknown_node"}
         move(execution, mapping={f"{third.cuid}/deep": "deeper"})
         assert open_nodes(deep) == {"deeper"}
         services.submit(deep, data={"note": "n"})
