@@ -72,6 +72,15 @@ def vendor() -> str:
     return connection.vendor
 
 
+@pytest.fixture
+def exchanges(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Compare each exchange of the test with the OpenAPI document; see ``tests.exchanges``."""
+    # Most tests need no openapi-core, which takes long to import.
+    from tests.exchanges import compare_exchanges
+
+    yield from compare_exchanges(monkeypatch)
+
+
 @dataclass
 class Scenario:
     """The scenario of the report: workflow 4 waits at a form, then calls workflow 3."""
