@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
 """The combinations for screenshots."""
 
-LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv", "_start_on")
+LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv", "_start_on", "_file")
 """Suffixes of routes that redirect or return a file."""
 
 GROUPS = 6

@@ -97,7 +97,10 @@ def test_go_from_task_to_task_in_the_inbox(walking: Any, played: Any, scripts: b
     )
     walk = walking(ada, java_script_enabled=scripts)
     walk.click("link", "Inbox", within=walk.page.locator("#user-tools"))
+    walk.page.get_by_role("link", name="Next task").wait_for()
     if scripts:
+        # The box appears when the script listens.
+        walk.page.get_by_role("checkbox", name="Keys: J next").wait_for()
         walk.page.keyboard.press("j")
         walk.page.wait_for_url("**open=*")
         walk.page.keyboard.press("k")
