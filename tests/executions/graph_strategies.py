@@ -11,7 +11,7 @@ Block = tuple[Any, ...]
 
 LEAVES = (
     *("form", "sleep", "no_date", "vote", "set", "source", "stage", "call", "each", "jump", "fail"),
-    *("decide", "safe_call", "stop"),
+    *("decide", "safe_call", "stop", "four_eyes", "safe_each", "request", "ask_other", "escalate"),
 )
 JOINS: dict[str, dict[str, Any] | None] = {
     "none": None,
@@ -19,9 +19,10 @@ JOINS: dict[str, dict[str, Any] | None] = {
     "first": {"needed": 1},
     "race": {"needed": 1, "others": "cancel"},
     "two": {"needed": 2, "others": "cancel"},
+    "absorb": {"needed": 1, "others": "wait"},
 }
 """The data of the join behind a fork; None for no join."""
-VOTER = "voter"
+VOTER, OTHER_VOTER, SECRET = "voter", "voter2", "HOOK"
 
 _leaf = st.tuples(st.sampled_from(LEAVES), st.integers(0, 30))
 
@@ -129,6 +130,34 @@ class RandomGraph:
             data = {"fields": fields, "actions": actions, "deadline": "P9D"}
             ((form, _),) = self.node("user_action", exits, **data)
             return [(form, "yes"), (form, "no"), (form, "timeout")]
+        if kind == "four_eyes":
+            data = {"users": [VOTER, OTHER_VOTER], "exclude": ["starter", "submitter"]}
+            needed = [1, 2, "all"][number % 3]
+            ((vote, _),) = self.node("approval", exits, needed=needed, deadline="P9D", **data)
+            return [(vote, "approved"), (vote, "rejected"), (vote, "timeout")]
+        if kind == "safe_each" and self.callees:
+            callee = self.callees[number % len(self.callees)]
+            data = {
+                "workflow": callee,
+                "for_each": {"items": [1, 2], "as": "item", "collect": "results"},
+                "deadline": "P9D",
+            }
+            ((call, _),) = self.node("run_workflow", exits, **data)
+            return [(call, None), (call, "failed"), (call, "timeout")]
+        if kind == "request":
+            # The settings allow no host, so that it fails without a network.
+            ((call, _),) = self.node("http_request", exits, url="https://example.com/{{$sum}}")
+            return [(call, None)] if number % 2 else [(call, None), (call, "failed")]
+        if kind == "ask_other":
+            ((webhook, _),) = self.node("webhook", exits, secret=SECRET, deadline="P9D")
+            return [(webhook, None), (webhook, "timeout")]
+        if kind == "escalate":
+            late = {"after": "P9D", "remind": ["P1D"], "escalate": {"users": [OTHER_VOTER]}}
+            fields = [{"name": "sum", "type": "number", "scope": "execution"}]
+            assignees = {"users": [VOTER]}
+            return self.node(
+                "user_action", exits, fields=fields, assignees=assignees, deadline=late
+            )
         if kind == "stop":
             way = self.condition(exits, {"field": "again", "op": "eq", "value": True})
             self.node("end", [(way, "yes")], terminate=True)
