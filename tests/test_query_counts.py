@@ -13,17 +13,20 @@ from knox.models import AuthToken
 from executions import services as running
 from executions import workflow_manager
 from executions.engine.store.postgresql import _RESERVE_IDS
+from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
     FindingTypeFactory,
     WorkflowFactory,
+    call,
     form,
+    line,
     save_line,
     user_in,
 )
 from tests.workflows.api.clients import Client, client_of
-from workflows import guards
+from workflows import editing, guards
 from workflows.db import prepared
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,3 +137,36 @@ def test_refused_type_change_takes_at_most_fourteen_statements(
             workflow.save()
 
     assert statements(change) <= 14
+
+
+@pytest.mark.both_databases
+def test_execution_without_variables_and_optional_exits_takes_exactly_these_statements(
+    scenario: Scenario,
+) -> None:
+    """Start, condition, form, stored waiting; submit, set field, call, end: with warm caches."""
+    rule = {"field": "severity", "op": "gte", "value": 3}
+    way = {"branches": [{"handle": "high", "rule": rule}]}
+    source = line(
+        {"id": "way", "type": "condition", "data": way},
+        form(),
+        {"id": "set", "type": "set_field", "data": {"values": {"done": True}}},
+        call(scenario.callee),
+    )
+    source["edges"][1]["sourceHandle"] = "high"
+    source["edges"].append({"source": "way", "target": "end", "sourceHandle": "default"})
+    editing.save_graph(scenario.caller, source, based_on=scenario.caller.latest_version.number)
+    counts: list[int] = []
+    # The first executions fill the caches.
+    for _ in range(3):
+        kind = scenario.caller.entity_name_type
+        finding = FindingFactory(entity_name_type=kind, fields={"severity": 5})
+        started: list[Execution] = []
+        with CaptureQueriesContext(connection) as of_start:
+            started.append(running.start(scenario.caller, finding))
+        with CaptureQueriesContext(connection) as of_submit:
+            running.submit(started[0], node="form", data={"note": "n"})
+        counts = [
+            sum(not query["sql"].startswith(CONTROL) for query in captured)
+            for captured in (of_start, of_submit)
+        ]
+    assert counts == {"postgresql": [1, 2], "sqlite": [6, 9]}[connection.vendor]
