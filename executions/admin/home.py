@@ -66,8 +66,7 @@ def _tasks(user: Any) -> Panel:
         gettext("Assigned to me"),
         icon("user_action"),
         count_rows(mine, OVERVIEW_LIMIT),
-        # In the order of the index on assignees.
-        list(_steps(mine.order_by("execution_id", "pk"))),
+        list(_rows(_most_urgent(mine))),
         admin_url(Execution, "inbox"),
         gettext("No steps are assigned to you or your groups."),
     )
@@ -116,13 +115,25 @@ def _unassigned(user: Any) -> Panel:
     )
 
 
+def _most_urgent(steps: QuerySet[Step]) -> list[int]:
+    """Return the ids of the first steps: by their deadlines, then those without one."""
+    due = steps.filter(due_at__isnull=False).order_by("due_at", "pk")
+    ids = list(due.values_list("pk", flat=True)[:LISTED])
+    # In the order of the index on assignees.
+    rest = steps.filter(due_at=None).order_by("execution_id", "pk")
+    return [*ids, *rest.values_list("pk", flat=True)[: LISTED - len(ids)]]
+
+
 def _steps(steps: QuerySet[Step]) -> Iterator[PanelRow]:
+    return _rows(list(steps.values_list("pk", flat=True)[:LISTED]))
+
+
+def _rows(ids: list[int]) -> Iterator[PanelRow]:
     related = ("execution__workflow", "execution__entity")
     large = (
         *("execution__entity__fields", "execution__passed", "execution__variables"),
         *("input", "output", "passed"),
     )
-    ids = list(steps.values_list("pk", flat=True)[:LISTED])
     found = Step.objects.select_related(*related).defer(*large).in_bulk(ids)
     for step in (found[pk] for pk in ids if pk in found):
         execution = step.execution
