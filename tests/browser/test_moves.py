@@ -39,7 +39,7 @@ def test_correct_a_graph_and_move_twenty_executions_in_10_clicks(
     operator.click("link", "Assess, User action", within=nodes)
     operator.click("button", "Delete node")
     operator.write("Node label", "Review")
-    operator.click("button", "Add")
+    operator.click("button", "User action")
     operator.click("button", "Save")
     assert operator.sees("20 live executions run version")
     operator.click("link", "Move to another version…")

@@ -62,6 +62,7 @@ def test_tutorial_creates_a_workflow_and_cannot_strand_its_execution(operator: A
     operator.click("link", "Edit graph")
     add_step(operator, "Review the gap", "User action", "Confirm")
     operator.click("button", "Save")
+    assert operator.sees("Version 2 was saved")
     assert execution.workflow.versions.count() == 2
     operator.click("link", "Inbox")
     task = page.locator(".desk-list li").filter(has_text="No data before 2015")
@@ -87,11 +88,11 @@ def add_form(operator: Any) -> None:
     operator.page.locator("[name='data/fields/0/required']").check()
     operator.click("button", "Apply")
     operator.click("button", "Save")
+    assert operator.sees("Version 1 was replaced")
     assert Workflow.objects.get(title="Close a data gap").latest_version.source["nodes"][1:]
 
 
 def add_step(operator: Any, after: str, node_type: str, label: str) -> None:
     operator.page.get_by_role("link", name=after).first.click()
-    operator.page.locator("#type").select_option(label=node_type)
     operator.page.locator("#label").fill(label)
-    operator.click("button", "Add")
+    operator.click("button", node_type)

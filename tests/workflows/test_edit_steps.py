@@ -19,6 +19,7 @@ from workflows.graph.edit_steps import (
     connect_nodes,
     delete_node,
     disconnect_nodes,
+    duplicate_node,
     list_incoming,
     list_targets,
     node_data,
@@ -53,6 +54,7 @@ def edited_sources(draw: Any, begin: Any = None) -> list[dict[str, Any]]:
             lambda: connect_nodes(source, one, other, exit_=exit_),  # noqa: B023
             lambda: disconnect_nodes(source, one, target or "", exit_=exit_),  # noqa: B023
             lambda: delete_node(source, one),  # noqa: B023
+            lambda: duplicate_node(source, one, "Copy")[0],  # noqa: B023
             lambda: set_node_data(source, one, data, renamed={"high": "low"}),  # noqa: B023
         ]
         with suppress(GraphEditError):
@@ -92,6 +94,27 @@ def test_inserted_node_keeps_the_graph_valid_and_deleting_it_restores_the_graph(
     parse(more)
     assert {end for _, end in list_targets(more, new) if end is not None} == {target}
     assert edge_keys(delete_node(more, new)) == edge_keys(source)
+
+
+def test_copy_of_a_node_follows_it_when_it_has_one_next_step() -> None:
+    source = line(node("ask", "user_action", label="Ask", fields=[{"name": "severity"}]))
+    more, new = duplicate_node(source, "ask", "Ask (copy)")
+    parse(more)
+    assert list_targets(more, "ask")[0] == (None, new)
+    assert list_targets(more, new)[0] == (None, "end")
+    (copied,) = [row for row in more["nodes"] if row["id"] == new]
+    assert node_data(copied) == {"label": "Ask (copy)", "fields": [{"name": "severity"}]}
+
+
+def test_copy_of_a_branch_is_one_more_branch_of_its_fork() -> None:
+    source, fork = add_node_after(
+        line(node("ask", "user_action")), "start", "parallel", before="ask"
+    )
+    source, _join = add_node_after(source, "ask", "join", before="end")
+    more, new = duplicate_node(source, "ask", "Ask again")
+    parse(more)
+    assert [end for _, end in list_targets(more, fork)] == ["ask", new]
+    assert list_targets(more, new) == list_targets(more, "ask")
 
 
 @given(st.data())

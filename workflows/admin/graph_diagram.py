@@ -4,65 +4,51 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from workflows.admin.diagram_shapes import (
+    EdgeLine,
+    InsertLink,
+    Mark,
+    NodeBox,
+    draw_box,
+    draw_inserts,
+    draw_labels,
+    draw_lines,
+    sprite,
+)
 from workflows.graph import RUN_WORKFLOW, node_types
 from workflows.graph.comparison import EdgeKey, edge_key, list_objects
-from workflows.graph.layout import HEIGHT, ROW_GAP, WIDTH, Box, Route, layout_graph
+from workflows.graph.layout import ROW_GAP, layout_graph
+
+__all__ = [
+    "MAX_NODES",
+    "SELECTED",
+    "Diagram",
+    "EdgeLine",
+    "InsertLink",
+    "Mark",
+    "NodeBox",
+    "build_diagram",
+    "callees_of",
+    "icon",
+    "icon_of",
+    "label_of",
+    "render_diagram",
+    "type_title",
+]
 
 MAX_NODES = 1_500
 """Graphs with more nodes have no diagram."""
 SELECTED = "selected"
 _MARGIN = 14
-_LETTERS = 21
-_LABEL_LETTERS = 16
-_LETTER_WIDTH, _LABEL_HEIGHT = 6.0, 13
-_LABEL_SHIFTS = (0, _LABEL_HEIGHT, -_LABEL_HEIGHT, 2 * _LABEL_HEIGHT, -2 * _LABEL_HEIGHT)
-"""Distances that a label may move up or down, to leave the labels of other edges readable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A mark at the corner of a box, for example the number of executions."""
-
-    text: str
-    description: str
-    state: str = "live"
-    url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeBox:
-    """The box of a node: its texts, marks, state and link."""
-
-    id: str
-    title: str
-    type_title: str
-    icon: str
-    description: str = ""
-    """The meaning of the state, for screen readers."""
-    state: str = ""
-    url: str | None = None
-    marks: Sequence[Mark] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeLine:
-    """The line of an edge. ``label`` is the label or the name of the exit it leaves by."""
-
-    source: str
-    target: str
-    label: str = ""
-    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +64,8 @@ class Diagram:
 def icon(name: str) -> SafeString:
     """Return a decorative icon in the colour of the text."""
     return format_html(
-        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', _sprite(), name
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', sprite(), name
     )
-
-
-def _sprite() -> str:
-    return static("workflows/icons.svg")
 
 
 def icon_of(node_type: str) -> str:
@@ -105,6 +87,7 @@ def build_diagram(
     states: Mapping[str, tuple[str, str]] | None = None,
     lines: Mapping[EdgeKey, str] | None = None,
     current: str | None = None,
+    inserts: Mapping[EdgeKey | str, Sequence[InsertLink]] | None = None,
 ) -> Diagram:
     """Return the diagram of a stored source, which may be damaged.
 
@@ -114,8 +97,10 @@ def build_diagram(
         states: by node id, a CSS class and its meaning in words.
         lines: the CSS classes of the lines, by edge.
         current: the id of the node to go to.
+        inserts: the links that insert a node: by edge, and by the node id of a free exit.
     """
     urls, marks, states, lines = urls or {}, marks or {}, states or {}, lines or {}
+    inserts = inserts or {}
     found = Diagram(current=current)
     known: set[str] = set()
     exit_labels: dict[str, Mapping[str, str]] = {}
@@ -136,6 +121,7 @@ def build_diagram(
                 state,
                 urls.get(key),
                 marks.get(key, ()),
+                inserts.get(key, ()),
             )
         )
     for edge in list_objects(source, "edges"):
@@ -143,7 +129,8 @@ def build_diagram(
         if {one[0], one[1]} <= known:
             source_id, target, exit_ = one
             label = exit_labels[source_id].get(exit_, exit_)
-            found.lines.append(EdgeLine(source_id, target, label, lines.get(one, "")))
+            insert = next(iter(inserts.get(one, ())), None)
+            found.lines.append(EdgeLine(source_id, target, label, lines.get(one, ""), insert))
     return found
 
 
@@ -199,7 +186,7 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
         ' {key}-desc" width="{width}" height="{height}"'
         ' viewBox="-{margin} -{margin} {width} {height}">'
         '<title id="{key}-title">{title}</title><desc id="{key}-desc">{description}</desc>'
-        "{lines}{boxes}{labels}</svg></div>",
+        "{lines}{boxes}{labels}{inserts}</svg></div>",
         title=title,
         # Screen readers ignore links inside an image.
         role="group" if any(node.url or node.marks for node in boxes) else "img",
@@ -208,50 +195,14 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
         height=round(height),
         margin=_MARGIN,
         description=_describe(diagram, named),
-        lines=_lines(routed, named),
+        lines=draw_lines(routed, named),
         boxes=format_html_join(
             "",
             "{}",
-            ((_box(node, positions[node.id], anchors[node.id]),) for node in boxes),
+            ((draw_box(node, positions[node.id], anchors[node.id]),) for node in boxes),
         ),
-        labels=_labels(routed),
-    )
-
-
-def _lines(routed: Sequence[tuple[EdgeLine, Route]], named: Mapping[str, str]) -> SafeString:
-    return format_html_join(
-        "",
-        '<g class="{}"><title>{}</title><path d="{}"/><path class="head" d="{}"/></g>',
-        (
-            (_classes("edge", line.state, "back" if route.back else ""), *_line(line, route, named))
-            for line, route in routed
-        ),
-    )
-
-
-def _labels(routed: Sequence[tuple[EdgeLine, Route]]) -> SafeString:
-    # By the height at which edges leave: labels of different rows are apart.
-    placed: dict[float, list[tuple[float, float, float]]] = defaultdict(list)
-    rows = []
-    for line, route in routed:
-        if text := short(line.label, _LABEL_LETTERS):
-            (x, y), half = _at(route), len(text) * _LETTER_WIDTH / 2
-            others = placed[route.points[0][1]]
-            y = next(
-                (y + shift for shift in _LABEL_SHIFTS if _is_free(x, y + shift, half, others)), y
-            )
-            others.append((x, y, half))
-            rows.append((_number(x), _number(y), text))
-    return format_html_join(
-        "", '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>', rows
-    )
-
-
-def _is_free(x: float, y: float, half: float, others: Sequence[tuple[float, float, float]]) -> bool:
-    """Return True if a label of this half width, with its middle here, overlaps none of these."""
-    return not any(
-        abs(x - other_x) < half + other_half + _LETTER_WIDTH and abs(y - other_y) < _LABEL_HEIGHT
-        for other_x, other_y, other_half in others
+        labels=draw_labels(routed),
+        inserts=draw_inserts(routed),
     )
 
 
@@ -268,115 +219,6 @@ def _describe(diagram: Diagram, named: Mapping[str, str]) -> str:
         else:
             sentences.append(gettext("%(source)s: next %(target)s.") % names)
     return " ".join(sentences)
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 1):.10g}"
-
-
-def _pair(x: float, y: float) -> str:
-    return f"{_number(x)} {_number(y)}"
-
-
-def _classes(*names: str) -> str:
-    return " ".join(name for name in names if name)
-
-
-def short(text: str, letters: int) -> str:
-    """Return a text, cut to a number of letters."""
-    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
-
-
-def _line(line: EdgeLine, route: Route, named: Mapping[str, str]) -> tuple[str, str, str]:
-    by = f" ({line.label})" if line.label else ""
-    state = f" ({line.state})" if line.state else ""
-    x, y = route.points[-1]
-    head = f"M{_number(x - 4.5)} {_number(y - 8)}h9L{_number(x)} {_number(y)}Z"
-    return f"{named[line.source]} →{by} {named[line.target]}{state}", _path(route), head
-
-
-def _path(route: Route) -> str:
-    points = [*route.points[:-1], (route.points[-1][0], route.points[-1][1] - 6)]
-    parts = [f"M{_pair(*points[0])}"]
-    for index in range(1, len(points)):
-        (x, y), (to_x, to_y) = points[index - 1], points[index]
-        if index % 2 == 0:
-            parts.append(f"V{_number(to_y)}")
-            continue
-        first, second = _handles(route, index, y, to_y)
-        parts.append(f"C{_pair(x, first)} {_pair(to_x, second)} {_pair(to_x, to_y)}")
-    return "".join(parts)
-
-
-def _handles(route: Route, index: int, y: float, to_y: float) -> tuple[float, float]:
-    """Return the heights of the control points of a curve."""
-    last = len(route.points) - 1
-    if to_y <= y + HEIGHT / 8 and not route.direct and index in (1, last):
-        turn = ROW_GAP * (0.55 if index == 1 else -0.55)
-        return y + turn, to_y + turn
-    if route.direct and to_y < y:
-        return y + ROW_GAP, to_y - ROW_GAP
-    return (y + to_y) / 2, (y + to_y) / 2
-
-
-def _at(route: Route) -> tuple[float, float]:
-    """Return the position of an edge's label: beside its first curve, near its source."""
-    (x, y), (to_x, to_y) = route.points[0], route.points[1]
-    if to_y <= y or route.direct:
-        return x + (to_x - x) * 0.15, y + ROW_GAP * 0.4
-    return x + (to_x - x) * 0.42, y + (to_y - y) * 0.46 + 4
-
-
-def _box(node: NodeBox, at: Box, anchor: str) -> SafeString:
-    name = f"{node.title}, {node.type_title}"
-    description = f"{name}. {node.description}" if node.description else name
-    body = format_html(
-        '<title>{}</title><rect class="box" width="{}" height="{}" rx="8"/>'
-        '<use class="node-icon" href="{}#{}" x="12" y="16" width="20" height="20"/>'
-        '<text x="42" y="23">{}</text><text class="node-type" x="42" y="40">{}</text>',
-        description,
-        _number(WIDTH),
-        _number(HEIGHT),
-        _sprite(),
-        node.icon,
-        short(node.title, _LETTERS),
-        short(node.type_title, _LETTERS + 3),
-    )
-    if node.url:
-        body = format_html('<a href="{}" aria-label="{}">{}</a>', node.url, description, body)
-    return format_html(
-        '<g id="{}" class="{}" transform="translate({} {})">{}{}</g>',
-        anchor,
-        _classes("node", node.state),
-        _number(at.x),
-        _number(at.y),
-        body,
-        _marks(node.marks),
-    )
-
-
-def _marks(marks: Sequence[Mark]) -> SafeString:
-    """Return the marks of a box, from its upper right corner to the left."""
-    parts, right = [], WIDTH + 8
-    for mark in marks:
-        width = 14 + 7 * len(mark.text)
-        right -= width
-        body = format_html(
-            '<title>{}</title><rect x="{}" y="-10" width="{}" height="20" rx="10"/>'
-            '<text x="{}" y="4">{}</text>',
-            mark.description,
-            _number(right),
-            width,
-            _number(right + width / 2),
-            mark.text,
-        )
-        if mark.url:
-            body = format_html(
-                '<a href="{}" aria-label="{}">{}</a>', mark.url, mark.description, body
-            )
-        parts.append((mark.state, body))
-        right -= 3
-    return format_html_join("", '<g class="mark mark-{}">{}</g>', parts)
 
 
 def callees_of(source: Any) -> dict[str, str]:

@@ -245,6 +245,42 @@ def delete_node(source: Source, node_id: str) -> Source:
     return changed
 
 
+def duplicate_node(source: Source, node_id: str, label: str) -> tuple[Source, str]:
+    """Copy a node with its settings; return the changed source and the id of the copy.
+
+    The exits of the copy lead where those of the node lead. The copy is one more branch of a fork
+    before the node. Otherwise, the node's only edge leads to the copy.
+
+    Args:
+        label: the label of the copy.
+
+    Raises:
+        GraphEditError: the node is the start node.
+    """
+    changed = deepcopy(source)
+    node = find_node(changed, node_id)
+    if node.get("type") == START:
+        raise GraphEditError(_("A graph has exactly one start node."))
+    names = {str(row.get("id")) for row in list_objects(changed, "nodes")}
+    new_id = _unused(str(node.get("type")), names)
+    new = {**deepcopy(node), "id": new_id, "data": {**deepcopy(node_data(node)), "label": label}}
+    new.pop("position", None)
+    changed["nodes"].insert(changed["nodes"].index(node) + 1, new)
+    outgoing = _outgoing(changed, node_id)
+    for edge in outgoing:
+        _add_edge(changed, new_id, str(edge.get("target")), _exit(edge))
+    forks = [
+        (before, exit_)
+        for before, _target, exit_ in list_incoming(source, node_id)
+        if before != node_id and is_fork(find_node(source, before))
+    ]
+    for before, exit_ in forks:
+        _add_edge(changed, before, new_id, exit_ or None)
+    if not forks and len(outgoing) == 1:
+        outgoing[0]["target"] = new_id
+    return changed, new_id
+
+
 def _find_type(name: str) -> NodeType:
     found = node_types().get(name)
     if found is None:

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-WIDTH, HEIGHT = 216.0, 52.0
-ROW_GAP = 64.0
+WIDTH, HEIGHT = 216.0, 58.0
+ROW_GAP = 50.0
 BOX_GAP, LANE_GAP = 32.0, 18.0
 PORTS = 0.7
 """The part of a box's width where edges leave and arrive."""

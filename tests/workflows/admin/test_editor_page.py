@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -48,6 +50,9 @@ class EditorSession:
 
     def run(self, step: str, node: str = "", **sent: Any) -> Any:
         token = self.open().context["draft"].token
+        if step == "add":
+            # The button of a type sends its own name.
+            sent["add"] = sent.pop("type")
         if "exit" in sent:
             sent["disconnect" if step == "disconnect" else f"{step}-exit"] = sent.pop("exit")
         return self.client.post(self.url, {"token": token, "step": step, "node": node, **sent})
@@ -67,6 +72,15 @@ class EditorSession:
 @pytest.fixture
 def editor(admin_client: Client, workflow: Workflow) -> EditorSession:
     return EditorSession(admin_client, workflow)
+
+
+def edges_of(editor: EditorSession, node: str, exit_: str | None = None) -> list[str]:
+    """Return the targets of an exit."""
+    return [
+        row["target"]
+        for row in editor.source["edges"]
+        if (row["source"], row.get("sourceHandle")) == (node, exit_)
+    ]
 
 
 def test_node_link_selects_node(editor: EditorSession) -> None:
@@ -122,6 +136,87 @@ def test_edges_are_edited_and_node_is_deleted(admin_client: Client, workflow: Wo
     ]
     answer = editor.run("delete", "end")
     assert "?node=choose" in answer["Location"]
+
+
+def test_link_on_an_edge_inserts_a_node_there(admin_client: Client, workflow: Workflow) -> None:
+    editing.save_graph(workflow, choice(), based_on=1)
+    editor = EditorSession(admin_client, workflow)
+    html = text(editor.open())
+    name = "Insert a node between choose and Review it"
+    (link,) = re.findall(rf'<a class="insert" href="([^"]*)"[^>]*aria-label="{name}"', html)
+    chosen = text(admin_client.get(unescape(link)))
+    (value,) = re.findall(r'<option value="([^"]*)" selected>high: before Review it', chosen)
+    editor.run("add", "choose", type="join", exit=unescape(value))
+    assert edges_of(editor, "choose", "high") == ["join"]
+    assert edges_of(editor, "join") == ["review"]
+
+
+def test_link_at_a_free_exit_adds_and_connects_a_node(
+    admin_client: Client, workflow: Workflow
+) -> None:
+    editing.save_graph(workflow, choice(), based_on=1)
+    editor = EditorSession(admin_client, workflow)
+    assert "Add a node after choose" not in text(editor.open())
+    editor.run("disconnect", "choose", exit='["high", "review"]')
+    assert "Add a node after choose, exit high" in text(editor.open())
+    editor.run("add", "choose", type="end", label="Stop", exit='["high", null]')
+    assert edges_of(editor, "choose", "high") == ["end_2"]
+
+
+def test_selecting_another_exit_applies_the_settings_first(editor: EditorSession) -> None:
+    at = '[null, "end"]'
+    sent = {"next": "start", "next-at": at, "data/label": "Typed"}
+    answer = editor.run("select", "end", **sent)
+    assert answer["Location"] == f"{editor.url}?{urlencode({'node': 'start', 'at': at})}#add"
+    assert {"label": "Typed"} in [row.get("data") for row in editor.source["nodes"]]
+
+
+def test_edge_that_is_dragged_to_another_node_leads_there(
+    admin_client: Client, workflow: Workflow
+) -> None:
+    editing.save_graph(workflow, choice(), based_on=1)
+    editor = EditorSession(admin_client, workflow)
+    sent = {"connect-from": "choose", "exit": '["high", "review"]', "target": "end"}
+    answer = editor.run("connect", "review", **sent, **{"data/label": "Typed"})
+    assert "?node=review" in answer["Location"]
+    assert edges_of(editor, "choose", "high") == ["end"]
+    assert {"title": "Review it", "label": "Typed"} in [
+        row.get("data") for row in editor.source["nodes"]
+    ]
+
+
+def test_branch_that_is_dragged_to_another_node_leaves_its_old_one(editor: EditorSession) -> None:
+    editor.run("add", "start", type="parallel", exit=editor.exit_value("start"))
+    editor.run("add", "parallel", type="end", label="Stop", exit="[null, null]")
+    assert edges_of(editor, "parallel") == ["end", "end_2"]
+    editor.run("add", "start", type="join", exit=editor.exit_value("start"))
+    sent = {"connect-from": "parallel", "exit": '[null, "end_2"]', "target": "join"}
+    editor.run("connect", "start", **sent)
+    assert edges_of(editor, "parallel") == ["end", "join"]
+
+
+def test_node_is_duplicated_with_the_settings_on_the_page(editor: EditorSession) -> None:
+    editor.run("add", "start", type="set_state", label="Mark", exit=editor.exit_value("start"))
+    answer = editor.run("duplicate", "set_state", **{"data/label": "Mark", "data/state": "Done"})
+    assert "?node=set_state_2" in answer["Location"]
+    (copied,) = [row for row in editor.source["nodes"] if row["id"] == "set_state_2"]
+    assert copied["data"] == {"label": "Mark (copy)", "state": "Done"}
+    assert "Undo: duplicate “Mark”" in text(editor.open())
+
+
+def test_check_lists_the_problems_of_typed_settings_and_writes_nothing(
+    editor: EditorSession,
+) -> None:
+    editor.run("add", "start", type="set_state", label="Mark", exit=editor.exit_value("start"))
+    before = editor.source
+    assert "Fix 1 problem before you save" in text(editor.open())
+    checked = text(editor.run("check", "set_state", **{"data/label": "M", "data/state": "Done"}))
+    assert "before you save" not in checked
+    assert "mark-incident" not in checked
+    assert editor.source == before
+    wrong = text(editor.run("check", "set_state", **{"data/label": "M", "data/state": " "}))
+    assert "Fix 1 problem before you save" in wrong
+    assert "mark-incident" in wrong
 
 
 def test_problems_appear_at_node_and_input(editor: EditorSession) -> None:
@@ -240,6 +335,7 @@ def test_settings_that_cannot_be_stored_appear_again(editor: EditorSession) -> N
     ("step", "sent"),
     [
         ("add", {"type": "join", "add-exit": '[null, "end"]'}),
+        ("duplicate", {}),
         ("disconnect", {"disconnect": '[null, "end"]'}),
         ("connect", {"connect-exit": "[null, null]", "target": "end"}),
         ("select", {"next": "end"}),

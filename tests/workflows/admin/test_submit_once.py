@@ -130,9 +130,9 @@ def test_popup_submitted_twice_creates_one_row(admin_client: Client) -> None:
 
 def test_edit_step_submitted_twice_runs_once(admin_client: Client, scenario: Scenario) -> None:
     address = page(scenario.callee, "edit")
-    opened = form_of(admin_client.get(f"{address}?node=start"), having="type")
+    opened = form_of(admin_client.get(f"{address}?node=start"), having="add-exit")
     for _ in range(2):
-        answer = admin_client.post(address, {**opened, "step": "add", "type": "user_action"})
+        answer = admin_client.post(address, {**opened, "add": "user_action"})
     assert list_messages(answer)[-1] == str(ALREADY_DONE)
     draft = editing.open_draft(scenario.callee, admin_client.get(address).wsgi_request.user)
     assert [node["type"] for node in draft.source["nodes"]].count("user_action") == 1

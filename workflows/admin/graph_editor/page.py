@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -18,6 +20,7 @@ from workflows.admin.graph_diagram import SELECTED, label_of, type_title
 from workflows.admin.graph_editor.data_form import ROOT, SubmittedData
 from workflows.admin.graph_editor.json_page import graph_saved
 from workflows.admin.graph_editor.page_context import (
+    ADD_ANCHOR,
     DIAGRAM_KEY,
     data_form,
     page_context,
@@ -32,7 +35,9 @@ from workflows.graph.edit_steps import (
     connect_nodes,
     delete_node,
     disconnect_nodes,
+    duplicate_node,
     find_node,
+    is_fork,
     list_incoming,
     node_data,
     require_editable,
@@ -43,8 +48,10 @@ from workflows.models import Workflow
 from workflows.refusals import Refusal
 
 PERMISSION = "workflows.add_version"
-WITH_SETTINGS = ("add", "connect", "disconnect", "save", "select")
+WITH_SETTINGS = ("add", "connect", "disconnect", "duplicate", "save", "select")
 """The steps that first apply the settings of the node, which the same form sends."""
+BUTTON_STEPS = ("add", "disconnect")
+"""The steps whose buttons send a value: the type to add, the edge to remove."""
 PAGE_ANCHOR = "container"
 """The id of the element around the whole page."""
 
@@ -60,7 +67,8 @@ class _MalformedInput(Exception):
 def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the graph editor on GET, run an edit step on POST.
 
-    The parameter ``node`` selects a node; ``download`` returns the graph as a JSON file.
+    The parameter ``node`` selects a node, ``at`` the exit at which the next node is added;
+    ``download`` returns the graph as a JSON file.
     """
     model_admin.require(request, PERMISSION)
     rows = Workflow.objects.select_related("entity_name_type", "primary_record_type")
@@ -68,6 +76,8 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
     if workflow is None:
         raise Http404
     typed: SubmittedData | None = None
+    if request.POST.get("step") == "check":
+        return _checked_page(model_admin, request, workflow)
     if request.method == "POST":
         try:
             return _EditStep(model_admin, request, workflow).run()
@@ -86,17 +96,30 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return HttpResponse(pretty_json(draft.source), "application/json", headers=headers)
     node = request.POST.get("node") if typed is not None else request.GET.get("node")
+    at = request.GET.get("at", "")
     data = typed.value if typed is not None else None
-    return model_admin.render_page(
-        request,
-        "workflows/admin/editor.html",
-        {
-            "title": gettext("Edit graph"),
-            "workflow": workflow,
-            **page_context(workflow, draft, node or "", data),
-        },
-        row=workflow,
+    return _render(
+        model_admin, request, workflow, page_context(workflow, draft, node or "", data, at)
     )
+
+
+def _render(
+    model_admin: GuardedAdmin, request: HttpRequest, workflow: Workflow, found: dict[str, Any]
+) -> HttpResponse:
+    context = {"title": gettext("Edit graph"), "workflow": workflow, **found}
+    return model_admin.render_page(request, "workflows/admin/editor.html", context, row=workflow)
+
+
+def _checked_page(
+    model_admin: GuardedAdmin, request: HttpRequest, workflow: Workflow
+) -> HttpResponse:
+    """Show the page with the problems that the submitted settings would have. Writes nothing."""
+    draft = editing.open_draft(workflow, request.user)
+    node, typed = request.POST.get("node", ""), _submitted_settings(workflow, request)
+    if typed is not None and not typed.malformed:
+        source = set_node_data(draft.source, node, typed.value, renamed=typed.renamed)
+        draft = replace(draft, source=source)
+    return _render(model_admin, request, workflow, page_context(workflow, draft, node, None))
 
 
 def _submitted_settings(workflow: Workflow, request: HttpRequest) -> SubmittedData | None:
@@ -116,13 +139,17 @@ def _has_settings(request: HttpRequest) -> bool:
     return any(name.startswith(f"{ROOT}/") for name in request.POST)
 
 
-def _redirect_to_node(workflow: Workflow, request: HttpRequest, node_id: str) -> HttpResponse:
+def _redirect_to_node(
+    workflow: Workflow, request: HttpRequest, node_id: str, at: str = ""
+) -> HttpResponse:
     url = admin_url(Workflow, "edit", workflow.pk)
-    query = f"?{urlencode({'node': node_id})}" if node_id else ""
+    query = urlencode({key: value for key, value in (("node", node_id), ("at", at)) if value})
     # Messages are at the top of the page. Without an anchor the browser keeps the previous one.
     has_messages = bool(messages.get_messages(request))
     anchor = f"{DIAGRAM_KEY}-{SELECTED}" if node_id and not has_messages else PAGE_ANCHOR
-    return HttpResponseRedirect(f"{url}{query}#{anchor}")
+    if at and not has_messages:
+        anchor = ADD_ANCHOR
+    return HttpResponseRedirect(f"{url}{'?' if query else ''}{query}#{anchor}")
 
 
 class _EditStep:
@@ -133,6 +160,7 @@ class _EditStep:
         self.posted = request.POST
         self.token = request.POST.get("token", "")
         self.node = request.POST.get("node", "")
+        self.at = ""
 
     def run(self) -> HttpResponse:
         """Run the step and redirect to the selected node.
@@ -141,7 +169,8 @@ class _EditStep:
             GraphEditError: the step is unknown or impossible.
             _MalformedInput: the settings contain invalid JSON.
         """
-        step = "disconnect" if "disconnect" in self.posted else self.posted.get("step", "")
+        named = [name for name in BUTTON_STEPS if name in self.posted]
+        step = named[0] if named else self.posted.get("step", "")
         if step in WITH_SETTINGS and _has_settings(self.request):
             self._edit(self._set)
         actions = {
@@ -156,12 +185,12 @@ class _EditStep:
         elif step in actions:
             actions[step](self.workflow, self.request.user, self.token)
         elif step == "select":
-            self.node = self.posted.get("next", "")
-        elif step in ("add", "connect", "disconnect", "set", "delete", "replace"):
+            self.node, self.at = self.posted.get("next", ""), self.posted.get("next-at", "")
+        elif step in ("add", "connect", "disconnect", "duplicate", "set", "delete", "replace"):
             self._edit(getattr(self, f"_{step}"))
         else:
             raise GraphEditError(gettext("Unknown edit step."))
-        return _redirect_to_node(self.workflow, self.request, self.node)
+        return _redirect_to_node(self.workflow, self.request, self.node, self.at)
 
     def _edit(self, change: Callable[[Source], tuple[Source, str]]) -> None:
         editing.edit_draft(self.workflow, self.request.user, self.token, change)
@@ -172,7 +201,7 @@ class _EditStep:
 
     def _add(self, source: Source) -> tuple[Source, str]:
         exit_, before = parse_exit(self.posted.get("add-exit", ""))
-        after, node_type = self.node, self.posted.get("type", "")
+        after, node_type = self.node, self.posted.get("add", "")
         label = self.posted.get("label", "").strip()
         changed, self.node = add_node_after(
             source, after, node_type, label=label, exit_=exit_, before=before
@@ -180,11 +209,21 @@ class _EditStep:
         names = {"node": self._name(changed, self.node), "before": self._name(source, after)}
         return changed, gettext("add %(node)s after %(before)s") % names
 
+    def _duplicate(self, source: Source) -> tuple[Source, str]:
+        name = self._name(source, self.node)
+        label = gettext("%(label)s (copy)") % {"label": label_of(find_node(source, self.node))}
+        changed, self.node = duplicate_node(source, self.node, label)
+        return changed, gettext("duplicate %(node)s") % {"node": name}
+
     def _connect(self, source: Source) -> tuple[Source, str]:
-        exit_, _target = parse_exit(self.posted.get("connect-exit", ""))
+        exit_, previous = parse_exit(self.posted.get("connect-exit", ""))
+        # Dragging connects a node that need not be the selected one.
+        before = self.posted.get("connect-from") or self.node
         target = self.posted.get("target", "")
-        changed = connect_nodes(source, self.node, target, exit_=exit_)
-        names = {"node": self._name(source, self.node), "target": self._name(source, target)}
+        changed = connect_nodes(source, before, target, exit_=exit_)
+        if previous is not None and is_fork(find_node(source, before)):
+            changed = disconnect_nodes(changed, before, previous, exit_=exit_)
+        names = {"node": self._name(source, before), "target": self._name(source, target)}
         return changed, gettext("connect %(node)s to %(target)s") % names
 
     def _disconnect(self, source: Source) -> tuple[Source, str]:

@@ -16,6 +16,7 @@ from workflows.admin.compare_versions import differences
 from workflows.admin.graph_diagram import (
     MAX_NODES,
     SELECTED,
+    InsertLink,
     Mark,
     build_diagram,
     icon_of,
@@ -26,7 +27,7 @@ from workflows.admin.graph_diagram import (
 from workflows.admin.graph_editor.data_form import DataForm
 from workflows.admin.graph_editor.json_page import UNKNOWN_HELP, UNKNOWN_LABEL, has_unknown_people
 from workflows.graph import RUN_WORKFLOW, START, node_types
-from workflows.graph.comparison import compare_graphs, list_objects
+from workflows.graph.comparison import EdgeKey, compare_graphs, list_objects
 from workflows.graph.edit_steps import (
     Exit,
     GraphEditError,
@@ -35,6 +36,7 @@ from workflows.graph.edit_steps import (
     list_exits,
     list_incoming,
     list_optional_exits,
+    list_required_exits,
     list_targets,
     node_data,
     require_editable,
@@ -45,6 +47,8 @@ from workflows.refusals import Problem
 
 MAX_CALLEES = 500
 DIAGRAM_KEY = "diagram"
+ADD_ANCHOR = "add"
+"""The id of the section that adds a node."""
 
 
 def data_form(node: Mapping[str, Any], workflow: Workflow) -> DataForm:
@@ -92,13 +96,18 @@ def _exit_value(exit_: Exit, target: str | None) -> str:
 
 
 def page_context(
-    workflow: Workflow, draft: editing.Draft, node_id: str, typed: Mapping[str, Any] | None
+    workflow: Workflow,
+    draft: editing.Draft,
+    node_id: str,
+    typed: Mapping[str, Any] | None,
+    at: str = "",
 ) -> dict[str, Any]:
     """Return the context of the page.
 
     Args:
         node_id: the id of the selected node.
         typed: the submitted data of the selected node, if they could not be applied.
+        at: the value of the exit at which the next node is added.
     """
     page = admin_url(Workflow, "edit", workflow.pk)
     source = draft.source
@@ -123,7 +132,8 @@ def page_context(
     changes = compare_graphs(base, source)
     return {
         **found,
-        "diagram": _diagram(workflow, source, by_node, node_id, urls),
+        "diagram": _diagram(workflow, source, by_node, node_id, urls, _inserts(page, source)),
+        "at": at,
         "general_problems": general,
         "node_problems": [
             {"label": label_of(known[key]), "url": urls[key], "problems": rows}
@@ -174,12 +184,48 @@ def _group_problems(
     return dict(by_node), general
 
 
+def _inserts(page: str, source: Source) -> dict[EdgeKey | str, list[InsertLink]]:
+    """Return the links that insert a node into each edge and at each free exit."""
+    if len(source["nodes"]) > MAX_NODES:
+        return {}
+    found: dict[EdgeKey | str, list[InsertLink]] = defaultdict(list)
+    labels = {str(node["id"]): label_of(node) for node in source["nodes"]}
+    for node in source["nodes"]:
+        key, required = str(node["id"]), list_required_exits(node)
+        names = {"node": labels[key]}
+        targets = list_targets(source, key)
+        for exit_, target in targets:
+            names.update(exit=exit_ or "", target=labels.get(target or "", ""))
+            if target is None and exit_ in required:
+                text = gettext("Add a node after %(node)s") % names
+                if exit_:
+                    text = gettext("Add a node after %(node)s, exit %(exit)s") % names
+                found[key].append(_insert(page, key, (exit_, None), text, exit_ or ""))
+            elif target in labels:
+                text = gettext("Insert a node between %(node)s and %(target)s") % names
+                edge = (key, target or "", exit_ or "")
+                found[edge].append(_insert(page, key, (exit_, target), text))
+        if is_fork(node) and any(target for _exit, target in targets):
+            text = gettext("Add a branch to %(node)s") % names
+            found[key].append(_insert(page, key, (None, None), text, gettext("branch")))
+    return found
+
+
+def _insert(
+    page: str, key: str, exit_: tuple[Exit, str | None], description: str, text: str = ""
+) -> InsertLink:
+    value = _exit_value(*exit_)
+    url = f"{page}?{urlencode({'node': key, 'at': value})}#{ADD_ANCHOR}"
+    return InsertLink(url, value, description, text)
+
+
 def _diagram(
     workflow: Workflow,
     source: Source,
     by_node: Mapping[str, list[Problem]],
     node_id: str,
     urls: Mapping[str, str],
+    inserts: Mapping[EdgeKey | str, Sequence[InsertLink]],
 ) -> Any:
     states, marks = {}, {}
     for key in urls:
@@ -194,7 +240,7 @@ def _diagram(
             names.append(SELECTED)
             texts.insert(0, gettext("Selected."))
         states[key] = (" ".join(names), " ".join(texts))
-    diagram = build_diagram(source, urls=urls, marks=marks, states=states)
+    diagram = build_diagram(source, urls=urls, marks=marks, states=states, inserts=inserts)
     title = gettext("Graph of %(workflow)s") % {"workflow": workflow}
     return render_diagram(diagram, title, DIAGRAM_KEY)
 
@@ -254,7 +300,16 @@ def _node(
             for row in source["nodes"]
             if row.get("type") != START
         ],
-        "types": [one for name, one in sorted(node_types().items()) if name != START],
+        "types": [
+            {
+                "name": name,
+                "title": one.title,
+                "description": one.description,
+                "icon": icon_of(name),
+            }
+            for name, one in sorted(node_types().items())
+            if name != START
+        ],
     }
 
 

@@ -47,9 +47,6 @@ class TypedForm {
     this.key = `typed ${page} ${form.id || number}`;
     this.original = readAll(form);
     this.restore();
-    // Controls outside of the form belong to it by their attribute "form".
-    document.addEventListener("input", (event) => event.target.form === form && this.store());
-    document.addEventListener("change", (event) => event.target.form === form && this.store());
     form.addEventListener("submit", () => this.forget());
     form.addEventListener("click", (event) => (isLeaving ||= !!event.target.closest(".graph a")));
   }
@@ -100,16 +97,29 @@ class TypedForm {
   }
 }
 
-const forms = [...document.querySelectorAll(SELECTOR)].map((form, number) => new TypedForm(form, number));
+let forms = [];
+
+function watchForms() {
+  isLeaving = false;
+  forms = [...document.querySelectorAll(SELECTOR)].map((form, number) => new TypedForm(form, number));
+}
+
+watchForms();
+// The graph editor replaces its content in place.
+document.addEventListener("content-replaced", watchForms);
+for (const name of ["input", "change"]) {
+  // Controls outside of the form belong to it by their attribute "form".
+  document.addEventListener(name, (event) => forms.find((one) => one.form === event.target.form)?.store());
+}
 
 addEventListener("beforeunload", (event) => {
   if (!isLeaving && forms.some((one) => one.changes().length)) event.preventDefault();
 });
 
 // The graph editor: a link to another node sends the form, which applies the settings first.
-const panel = document.querySelector("form#node-form [name=next]");
-document.querySelector(".editor")?.addEventListener("click", (event) => {
-  const link = event.target.closest("a[href]");
+document.addEventListener("click", (event) => {
+  const panel = document.querySelector("form#node-form [name=next]");
+  const link = event.target.closest(".editor a[href]");
   if (!panel || !link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const address = new URL(link.href?.baseVal ?? link.href, location);
   const node = address.searchParams.get("node");
@@ -117,6 +127,7 @@ document.querySelector(".editor")?.addEventListener("click", (event) => {
   if (!node || address.pathname !== location.pathname || !typed.changes().length) return;
   event.preventDefault();
   panel.value = node;
+  panel.form.elements["next-at"].value = address.searchParams.get("at") ?? "";
   const step = document.createElement("input");
   Object.assign(step, { type: "hidden", name: "step", value: "select" });
   panel.form.append(step);
