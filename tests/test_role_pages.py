@@ -77,6 +77,7 @@ PAGES: dict[str, set[str]] = {
     **_editable_pages("workflows_findingtype", READERS, DESIGNERS),
     **_editable_pages("workflows_recordtype", READERS, DESIGNERS),
     **_editable_pages("workflows_workflow", READERS, DESIGNERS),
+    "executions_execution_trial": DESIGNERS,
     "workflows_workflow_edit": DESIGNERS,
     "workflows_workflow_graph": DESIGNERS,
     "workflows_workflow_compare": READERS,

@@ -46,6 +46,7 @@ from executions.admin.reassign import reassign_page
 from executions.admin.reports import reports_csv, reports_page
 from executions.admin.start import start_on_entity, start_page
 from executions.admin.steps import submit_form
+from executions.admin.trial import EDIT_GRAPH, trial_page
 from executions.models import (
     COMMENT,
     OPERATE,
@@ -222,6 +223,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
                 wrap(self.start_on_view),
                 name="executions_execution_start_on",
             ),
+            path("trial/<int:pk>/", wrap(self.trial_view), name="executions_execution_trial"),
             path("inbox/", wrap(self.inbox_view), name="executions_execution_inbox"),
             path("reports/", wrap(self.reports_view), name="executions_execution_reports"),
             path(
@@ -337,6 +339,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Show the page that moves an execution to another version."""
         self.require(request, OPERATE)
         return move_page(self, request, self.find(pk))
+
+    def trial_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Run the user's draft of a graph on an invented entity. Writes nothing."""
+        self.require(request, EDIT_GRAPH)
+        return trial_page(self, request, pk)
 
     def move_version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the page that moves the live executions on a version to another one."""

@@ -33,6 +33,7 @@ from executions.services.skipping import skip
 from executions.services.starting import start
 from executions.services.stored_objects import purge_files, stored
 from executions.services.submitting import save_draft, submit
+from executions.services.trial import list_open_steps, run_trial
 from executions.services.triggering import (
     due_starts,
     queue_triggered_starts,
@@ -56,6 +57,7 @@ __all__ = [
     "count_scheduled_starts",
     "download",
     "due_starts",
+    "list_open_steps",
     "move",
     "plan_move",
     "postpone",
@@ -74,6 +76,7 @@ __all__ = [
     "restart",
     "retry",
     "revoke_previous_value",
+    "run_trial",
     "save_draft",
     "serve_due_starts",
     "serve_schedules",
