@@ -8,6 +8,7 @@ import pytest
 
 from executions.demo import CALLEE
 from tests.browser.accessibility import find_faults
+from tests.workflows.admin.staff import page as address
 from workflows.graph import parse
 from workflows.models import Workflow
 
@@ -27,7 +28,8 @@ class Builder:
 
     @property
     def actions(self) -> int:
-        return self.operator.clicks + self.texts
+        clicks: int = self.operator.clicks
+        return clicks + self.texts
 
     def write(self, label: str, text: str) -> None:
         self.texts += 1
@@ -71,6 +73,36 @@ class Builder:
     def settle(self) -> None:
         """Wait until the editor has run the step."""
         self.page.locator(".editor:not([inert])").wait_for()
+
+
+def test_problems_follow_what_is_typed_and_keys_run_steps(operator: Any, played: Any) -> None:
+    builder, page = Builder(operator), operator.page
+    page.goto(f"{address(played.caller, 'edit')}?node=start")
+    selected = page.locator("#diagram-selected a")
+    builder.add("Set state", "Mark")
+    assert operator.sees("Fix 1 problem before you save")
+    page.locator("[name='data/state']").fill("Done")
+    page.locator("#problems").wait_for(state="detached")
+    # Only a check: the settings are not applied yet.
+    assert page.get_by_text("Undo: add “Mark”").count() == 1
+    selected.click()
+    builder.settle()
+    page.keyboard.press("d")
+    assert operator.sees("Undo: duplicate “Mark”")
+    builder.settle()
+    page.keyboard.press("Delete")
+    assert operator.sees("Undo: delete “Mark (copy)”")
+    builder.settle()
+    page.keyboard.press("Control+z")
+    assert operator.sees("Redo: delete “Mark (copy)”")
+    width = page.locator(".editor-picture svg").get_attribute("width")
+    builder.press("Zoom in")
+    assert float(page.locator(".editor-picture svg").get_attribute("width")) > float(width)
+    page.keyboard.press("Alt+f")
+    page.keyboard.type("copy")
+    page.keyboard.press("Enter")
+    builder.settle()
+    assert "Mark (copy)" in page.locator("#node h2").first.inner_text()
 
 
 def test_build_ten_nodes_with_fork_join_rules_and_call_in_27_clicks(

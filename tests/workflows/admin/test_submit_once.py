@@ -292,6 +292,7 @@ def test_redelivery_submitted_twice_is_sent_once(admin_client: Client, settings:
 
 
 DONE_ONCE_BY_ITSELF = {
+    "executions/admin/trial.html": "a trial writes nothing",
     "executions/admin/bulk.html": "an operation is confirmed and stopped once",
     "workflows/admin/pending_change.html": "a change is made once",
     "workflows/admin/editor.html": "a file is taken for one state of the draft",

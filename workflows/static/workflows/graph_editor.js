@@ -21,22 +21,24 @@ const isTextField = (element) => element.matches("input:not([type=checkbox], [ty
 async function load(address, options = {}, { push = false, focus = null } = {}) {
   clearTimeout(checkTimer);
   typing += 1;
+  // An inert element loses the focus.
+  const active = document.activeElement;
+  const before = { id: active.id, isInPicture: picture()?.contains(active) };
   editor().inert = true;
   try {
     const response = await fetch(address, options);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (!page.querySelector(".editor")) throw new Error("another page");
-    const shown = new URL(response.url);
-    history[push ? "pushState" : "replaceState"](null, "", shown.pathname + shown.search);
-    replaceContent(page, focus);
+    const result = new URL(response.url);
+    history[push ? "pushState" : "replaceState"](null, "", result.pathname + result.search);
+    replaceContent(page, before, focus);
   } catch {
     // A refused permission, a new login or no connection: the browser shows it.
     location.assign(address);
   }
 }
 
-function replaceContent(page, focus) {
-  const before = document.activeElement.id;
+function replaceContent(page, before, focus) {
   const node = panel()?.elements.node?.value;
   const [left, top] = [picture()?.scrollLeft, picture()?.scrollTop];
   const open = [...editor().querySelectorAll("details[open] > summary")].map((one) => one.textContent);
@@ -50,15 +52,16 @@ function replaceContent(page, focus) {
   showSelected();
   document.dispatchEvent(new Event("content-replaced"));
   const isSame = panel()?.elements.node?.value === node;
+  const box = before.isInPicture && document.querySelector("#diagram-selected a");
   const heading = document.querySelector("#node h2");
-  (focus?.() || (isSame && byId(before)) || heading)?.focus({ preventScroll: !focus });
+  (focus?.() || (isSame && byId(before.id)) || box || heading)?.focus({ preventScroll: !focus });
 }
 
 function replaceMessages(page) {
   document.querySelector(".messagelist:not(.work-warnings)")?.remove();
   const messages = page.querySelector(".messagelist:not(.work-warnings)");
   if (!messages) return;
-  messages.setAttribute("role", "status");
+  messages.setAttribute("aria-live", "polite");
   byId("content").before(messages);
   scrollTo(0, 0);
 }
