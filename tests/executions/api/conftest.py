@@ -11,3 +11,8 @@ from tests.workflows.api.clients import Client, client_of
 def api(db: None) -> Client:
     """A client that may do everything."""
     return client_of(superuser=True)
+
+
+@pytest.fixture(autouse=True)
+def _described(exchanges: object) -> None:
+    """Compare all requests and responses with the OpenAPI document."""
