@@ -14,8 +14,11 @@ import httpx
 import pytest
 import standardwebhooks
 from django.conf import settings as project
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.handlers.wsgi import WSGIHandler
 
+from executions.models import FormFile
 from holdfast_client import (
     Conflict,
     ConnectionFailed,
@@ -62,6 +65,31 @@ def test_client_reads_status_and_account(client: Holdfast) -> None:
     assert client.status()["version"]
     me = client.me()
     assert (me["username"], me["token"] and me["token"]["current"]) == ("ada", True)
+
+
+def test_client_uploads_and_downloads_files(client: Holdfast, tmp_path: Path) -> None:
+    kind = client.finding_types.create({"name": "Evidence"})
+    workflow = client.workflows.create(
+        {"title": "Validate", "state": "active", "entity_name_type": kind["cuid"]}
+    )
+    graph: Any = line(form("review", {"name": "report", "type": "file", "max_size": 9}))
+    client.workflows.save_graph(workflow["cuid"], graph, based_on=1)
+    finding = client.findings.create({"title": "model", "entity_name_type": kind["cuid"]})
+    cuid = client.executions.start(workflow["cuid"], finding["cuid"])["cuid"]
+    path = tmp_path / "report.txt"
+    path.write_bytes(b"sound")
+    file = client.executions.upload(cuid, "review", "report", path)
+    with pytest.raises(Problem) as caught:
+        client.executions.upload(cuid, "review", "report", ("large.txt", b"x" * 10))
+    assert (caught.value.status, caught.value.code) == (413, "file_too_large")
+    client.executions.submit(cuid, "review", {"report": file["cuid"]})
+    assert [row["name"] for row in client.executions.files(cuid)] == ["report.txt"]
+    assert client.executions.download(cuid, file["cuid"]) == b"sound"
+    key = FormFile.objects.get().key
+    default_storage.delete(key)
+    default_storage.save(key, ContentFile(b"other"))
+    with pytest.raises(ValueError, match="checksum"):
+        client.executions.download(cuid, file["cuid"])
 
 
 def test_client_runs_a_workflow(client: Holdfast) -> None:

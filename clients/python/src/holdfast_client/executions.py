@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from holdfast_client.models import Execution, ExecutionSummary, Step
+from holdfast_client.models import Execution, ExecutionSummary, File, Step
 from holdfast_client.resources import ReadOnly
 
 
@@ -43,6 +45,42 @@ class Executions(ReadOnly[Execution, ExecutionSummary]):
     def submit(self, cuid: str, node: str, data: Mapping[str, Any], **options: Any) -> Execution:
         """Submit the form of an open step."""
         return self.act(cuid, "submit", node=node, data=dict(data), **options)
+
+    def upload(self, cuid: str, node: str, field: str, file: Path | tuple[str, bytes]) -> File:
+        """Upload a file for a field of an open form; ``submit`` takes its ``cuid`` as the answer.
+
+        Args:
+            cuid: the execution.
+            node: the id of the node where the form is open.
+            field: the name of the field.
+            file: the path of the file, or its name and content.
+
+        Raises:
+            Problem: among others ``file_too_large`` and ``invalid_upload``.
+        """
+        if isinstance(file, Path):
+            file = (file.name, file.read_bytes())
+        values = {"node": node, "field": field}
+        response = self._transport.send("POST", self._path(cuid, "files"), form=values, file=file)
+        found: File = response.json()
+        return found
+
+    def files(self, cuid: str) -> Iterator[File]:
+        """Yield the submitted files of an execution, and the own files that are not submitted."""
+        return self._read_pages(self._path(cuid, "files"), {})
+
+    def download(self, cuid: str, file: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            ValueError: the content has another checksum than the uploaded file.
+        """
+        path = self._path(cuid, "files", file)
+        known: File = self._transport.send("GET", path).json()
+        content = self._transport.send("GET", f"{path}content/").content
+        if sha256(content).hexdigest() != known["sha256"]:
+            raise ValueError(f"The content of the file {file} has another checksum.")
+        return content
 
     def approve(self, cuid: str, node: str, notes: str = "") -> Execution:
         """Vote for approval."""

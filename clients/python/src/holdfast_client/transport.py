@@ -52,6 +52,8 @@ class Transport:
         path: str,
         *,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
         params: Mapping[str, Any] | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
@@ -63,6 +65,8 @@ class Transport:
             method: the method.
             path: the path below ``/api/v1/``.
             json: the body.
+            form: the values of a form, instead of ``json``.
+            file: the name and the content of the form's ``file``.
             params: the query; lists are repeated, and None is left out.
             if_match: the ETag that the change is based on.
             idempotency_key: the key of a POST; by default a new one.
@@ -78,7 +82,13 @@ class Transport:
         if if_match is not None:
             headers["If-Match"] = if_match
         request = self.http.build_request(
-            method, API + path, json=json, params=_query(params), headers=headers
+            method,
+            API + path,
+            json=json,
+            data=form,
+            files=None if file is None else {"file": file},
+            params=_query(params),
+            headers=headers,
         )
         is_done_once = method == "GET" or bool({"Idempotency-Key", "If-Match"} & headers.keys())
         may_be_done = False
