@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core import mail
+from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -140,3 +141,13 @@ def test_send_test_mail_reports_the_answer_of_the_server(monkeypatch: pytest.Mon
     code, _, err = main("send_test_mail", "anna@example.com")
     assert code == 1 and "535" in err and "Traceback" not in err
     assert main("send_test_mail", "nobody")[0] == 2
+
+
+def test_storage_that_fails_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise PermissionError("denied")
+
+    assert diagnosis.check_file_storage() is None
+    monkeypatch.setattr(default_storage, "save", fail)
+    fault = diagnosis.check_file_storage()
+    assert fault is not None and "denied" in fault.detail and "MEDIA_ROOT" in fault.remedy

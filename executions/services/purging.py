@@ -28,11 +28,7 @@ from executions.models import (
     Step,
     delete_unused_closures,
 )
-from executions.services.stored_objects import (
-    delete_unused_objects,
-    purge_files,
-    unsubmitted_files,
-)
+from executions.services.stored_objects import purge_files, unsubmitted_files
 from workflows.audit.log import Action, record
 from workflows.db import locks
 from workflows.guards import RowDeleted, count
@@ -163,14 +159,12 @@ def purge(
             break
         last = rows[-1].pk
         _purge_batch(rows, plan, done, before, keep_last, dry_run)
-        if not dry_run:
-            # The transaction of the batch has left the objects of its files to be deleted.
-            delete_unused_objects()
         yield done
         if not dry_run:
             time.sleep(rest * (time.monotonic() - start))
     if versions:
         yield from _purge_versions(done, dry_run)
+    # The deleted files of the trees have left their objects to be deleted, too.
     done.uploads = unsubmitted_files().count() if dry_run else purge_files()
     yield done
 

@@ -66,6 +66,8 @@ def stored(execution: Execution, file: Any) -> Iterator[StoredObject]:
     Raises:
         StorageUnavailable: the storage has failed.
     """
+    # Before the save: some storages close the file.
+    size, sha256, media = file.size, _checksum(file), (file.content_type or "")[:_MAX_MEDIA_TYPE]
     wanted = f"executions/{execution.cuid}/{new_cuid()}"
     pending = UnusedObject.objects.create(key=wanted, due_at=clock.now() + UPLOAD_TIME)
     try:
@@ -77,8 +79,7 @@ def stored(execution: Execution, file: Any) -> Iterator[StoredObject]:
     if key != wanted:
         UnusedObject.objects.filter(pk=pending.pk).update(key=key)
     try:
-        media = (file.content_type or "")[:_MAX_MEDIA_TYPE]
-        yield StoredObject(key, file.size, _checksum(file), media)
+        yield StoredObject(key, size, sha256, media)
     finally:
         _delete_objects(UnusedObject.objects.filter(pk=pending.pk))
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks, mail
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from kombu.connection import Connection
 
 from executions.models import Secret, SigningSecret
@@ -50,6 +52,20 @@ def check_secrets_key() -> Fault | None:
     return None
 
 
+def check_file_storage() -> Fault | None:
+    """Return a fault if files cannot be stored and deleted."""
+    try:
+        key = default_storage.save("check", ContentFile(b"check"))
+        default_storage.delete(key)
+    except Exception as error:
+        # Each storage has errors of its own.
+        return Fault(
+            f"Files cannot be stored ({type(error).__name__}: {error}).",
+            "Check MEDIA_ROOT and its owner, or S3_BUCKET and its credentials.",
+        )
+    return None
+
+
 def check_mail() -> Fault | None:
     """Return a fault if the mail server cannot be reached, or rejects the account."""
     connection = mail.get_connection()
@@ -87,6 +103,7 @@ CHECKS: tuple[Check, ...] = (
     *readiness.CHECKS,
     Check("secrets_key", check_secrets_key),
     Check("static_files", check_static_files, needs_database=False),
+    Check("file_storage", check_file_storage, needs_database=False),
     Check("broker", check_broker, needs_database=False),
     Check("mail", check_mail, needs_database=False),
 )
