@@ -250,6 +250,8 @@ def submit_form(
     handle = request.POST.get("_action")
     is_valid = form.is_valid() or not _validates(node, handle)
     for name, texts in problems.items():
+        # Without the file, a required answer is missing too.
+        form.errors.pop(name, None)
         form.add_error(name, texts)
     if (problems or not is_valid) and step.state in OPEN:
         return show_forms({cuid: form})

@@ -33,7 +33,9 @@ class FileInput(forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         """Return the ids of the files whose boxes are checked."""
-        return list(data.getlist(name) if hasattr(data, "getlist") else data.get(name, ()))
+        ids = data.getlist(name) if hasattr(data, "getlist") else data.get(name, ())
+        # A browser sends an empty value for an input without a new file.
+        return [one for one in ids if one]
 
     def format_value(self, value: Any) -> Any:
         """Return the ids of a draft or of a bound form."""
@@ -62,7 +64,7 @@ class FileField(forms.Field):
 
     def to_python(self, value: Any) -> Any:
         """Return one id or None; a list of ids for several files."""
-        ids = list(value or ())
+        ids: list[str] = value or []
         if self.is_multiple:
             return ids
         if len(ids) > 1:

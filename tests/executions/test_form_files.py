@@ -412,6 +412,20 @@ class TestPage:
         assert "x.exe: The name must end with .pdf." in page and "Use b.txt" in page
         assert execution.steps.get(node_id="form").state == "open"
 
+    def test_empty_inputs_of_a_browser_do_not_count_as_files(
+        self, execution: Execution, ada: Any
+    ) -> None:
+        one, browser = uploaded(execution, ada), log_in_browser(ada)
+        page = post_form(browser, execution, ids={"report": [one, ""], "more": [""]})
+        assert "was submitted" in page
+
+    def test_too_large_request_is_explained_on_a_page(
+        self, execution: Execution, ada: Any, settings: Any
+    ) -> None:
+        settings.FILE_MAX_BYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+        page = post_form(log_in_browser(ada), execution, report=a_file())
+        assert "more than 10 bytes" in page and "Go back" in page
+
     def test_draft_keeps_uploaded_files(self, execution: Execution, ada: Any) -> None:
         browser = log_in_browser(ada)
         post_form(browser, execution, report=a_file(), _draft="1")

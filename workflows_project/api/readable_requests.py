@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext_lazy as _
 
@@ -73,6 +74,8 @@ def readable_request_middleware(
 def _reject(request: HttpRequest, status: int, code: str, reason: str) -> HttpResponse:
     if request.path_info.startswith(API_PATHS):
         return respond(status, code, reason)
+    if status == 413:
+        return HttpResponse(render_to_string("413.html", {"detail": reason}), status=status)
     return HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
 
 
