@@ -176,6 +176,7 @@ def test_action_is_recorded_in_audit_log_and_sent_to_webhooks(settings: Any) -> 
         "status": "completed",
         "root": None,
         "parent": None,
+        "item": None,
         "workflow": execution.workflow.cuid,
         "version": execution.version.number,
         "entity": execution.entity.cuid,
