@@ -15,7 +15,7 @@ from executions.engine.forms import FormInvalid
 from executions.guards import ExecutionEnded
 from executions.models import Execution, FormFile
 from tests.executions.assignees import start
-from tests.executions.test_form_files import FIELDS, uploaded
+from tests.executions.form_files import FIELDS, uploaded
 from tests.factories import WorkflowFactory, form, save_line, user_in
 from tests.test_concurrent_edits import TIMEOUT_SECONDS, OtherThread
 from workflows.db import clock
