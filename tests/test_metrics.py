@@ -158,5 +158,5 @@ def test_metrics_count_requests_and_refusals(measured: Any, scenario: Scenario) 
     assert grown("holdfast_refusals_total", "active_executions", "api") == 1
     assert grown(name, "", "GET", "200", "api:workflow-detail") == 1
     assert grown(name, "active_executions", "PATCH", "400", "api:workflow-detail") == 1
-    assert grown(name, "unsupported_media_type", "other", "415", "api:workflow-list") == 1
+    assert grown(name, "method_not_allowed", "other", "405", "api:workflow-list") == 1
     assert grown("holdfast_http_request_seconds_count", "PATCH", "api:workflow-detail") == 1

@@ -158,6 +158,7 @@ def address(name: str, made: Samples) -> str:
         "workflows_workflow_change_type": ([], f"?workflows={made.unused_workflow.pk}"),
         "workflows_workflow_type_changed": ([], ""),
         "executions_execution_start": ([made.workflow.pk], ""),
+        "executions_execution_trial": ([made.unused_workflow.pk], ""),
         "executions_execution_start_on": ([made.unused_finding.pk], ""),
         "executions_execution_reports_csv": (["executions"], ""),
         "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
