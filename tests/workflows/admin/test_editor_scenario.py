@@ -7,8 +7,8 @@ from django.test import Client
 
 from tests.conftest import Scenario
 from tests.factories import WorkflowFactory
+from tests.workflows.admin.editor_session import EditorSession
 from tests.workflows.admin.staff import list_messages, text
-from tests.workflows.admin.test_editor_page import EditorSession
 from workflows.graph import parse
 from workflows.models import GraphDraft
 
