@@ -132,6 +132,9 @@ function applyZoom() {
   if (!svg) return;
   const { width, height } = svg.viewBox.baseVal;
   if (zoom === "fit") {
+    // In its full size: a small picture makes its frame small, too.
+    svg.setAttribute("width", width);
+    svg.setAttribute("height", height);
     const scale = Math.min(1, picture().clientWidth / width, picture().clientHeight / height);
     svg.setAttribute("width", width * scale);
     svg.setAttribute("height", height * scale);
