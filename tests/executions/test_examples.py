@@ -30,8 +30,8 @@ def people(db: None) -> dict[str, Any]:
     return {role: user_in(role, is_staff=True) for role in ("participant", "administrator")}
 
 
-@pytest.mark.django_db
-@pytest.mark.both_databases
+# A command ends with closing the connection, and with it the transaction of a test.
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("people")
 class TestCommand:
     def test_load_examples_creates_workflows_and_types_once(self) -> None:
