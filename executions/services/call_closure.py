@@ -23,7 +23,7 @@ def lock_closure(workflow_id: int, version: Version | None = None) -> list[Any]:
             latest version.
 
     Raises:
-        locks.TryAgain: a graph was saved between two reads.
+        locks.TryAgain: a graph was saved, or ``version`` deleted, between two reads.
     """
     ids = _follow_calls(workflow_id, version)
     locks.lock_rows(Workflow._base_manager.all(), ids, locks.Strength.KEY_SHARE)
@@ -68,8 +68,14 @@ def _read_versions(
         .exclude(version__workflow__state=Workflow.State.RETIRED)
         .values_list("callee_id", flat=True)
     )
-    if len(locked) != len(ids) or len(versions) != len(ids) or set(callees) - set(called):
-        # A graph was saved between the two reads: its callees are not locked yet.
+    is_deleted = own is not None and own not in ids
+    if (
+        is_deleted
+        or len(locked) != len(ids)
+        or len(versions) != len(ids)
+        or set(callees) - set(called)
+    ):
+        # A graph was saved or a version purged between the reads: callees are not locked yet.
         raise locks.TryAgain
     return sorted(versions, key=lambda version: version.workflow_id != workflow_id)
 

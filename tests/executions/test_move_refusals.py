@@ -16,6 +16,7 @@ from executions.models import (
     Secret,
     Visits,
 )
+from executions.services.call_closure import lock_closure, read_closure
 from executions.services.decisions import ReasonRequired
 from tests.executions.engine.test_branches import source, started
 from tests.executions.moves import WHY, correct, move, obstacles, start_at
@@ -29,6 +30,7 @@ from tests.factories import (
     save_line,
     user_in,
 )
+from workflows.db import locks
 from workflows.models import AuditEntry, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("invariants")]
@@ -65,6 +67,18 @@ class TestRefusals:
         assert obstacles(execution, to=9) == ["unknown_version"]
         other = WorkflowFactory().latest_version
         assert obstacles(execution, to=other) == ["unknown_version"]
+
+    @pytest.mark.parametrize("read", [lock_closure, read_closure])
+    @pytest.mark.parametrize("has_callee", [False, True])
+    def test_version_that_was_deleted_meanwhile_is_read_again(
+        self, read: Any, has_callee: bool
+    ) -> None:
+        callee = WorkflowFactory()
+        caller = WorkflowFactory(entity_name_type=callee.entity_name_type)
+        latest = save_line(caller, call(callee)) if has_callee else caller.latest_version
+        deleted = Version(pk=latest.pk + 1, workflow=caller, number=2)
+        with pytest.raises(locks.TryAgain):
+            read(caller.pk, deleted)
 
     def test_present_version_is_refused(self) -> None:
         assert obstacles(start_at(form())) == ["already_there"]
