@@ -162,7 +162,8 @@ def measure_worker(data: dict[str, Any], points: list[int]) -> list[int]:
         services.start(data["workflows"]["wait"], data["finding"])
     connection.close()
     done = Step.objects.filter(type="wait", state="done")
-    process = subprocess.Popen([sys.executable, "manage.py", "work"], cwd=ROOT)
+    command = [sys.executable, "manage.py", "work"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         return measure(
             process.pid,
