@@ -190,7 +190,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("incident"))
     def incident(self, row: Execution) -> str:
-        """Return what is wrong at the current steps."""
+        """Return the details of the incidents at the current steps."""
         return incident_text(row)
 
     @admin.display(description=_("type"))

@@ -60,7 +60,7 @@ def status_html(row: Any) -> SafeString:
 
 
 def incident_text(row: Any) -> str:
-    """Return what is wrong at the current steps, or a dash."""
+    """Return the details of the incidents at the current steps, or a dash."""
     details = [(step.incident or {}).get("detail", "") for step in row.current_steps]
     return _listed([detail for detail in details if detail])
 
