@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from time import monotonic
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workflows.graph import layout
-from workflows.graph.layout import Box, Layout, layout_graph
+from workflows.graph.layout import HEIGHT, WIDTH, Box, Layout, layout_graph
 
 
 @st.composite
@@ -77,6 +77,48 @@ def test_targets_are_below_and_back_edges_are_marked() -> None:
     assert [route.back for route in result.routes] == [False, False, True, True]
 
 
+def chain(number: int) -> tuple[list[str], list[tuple[str, str]]]:
+    ids = [f"n{at}" for at in range(number)]
+    return ids, list(pairwise(ids))
+
+
+def test_long_edges_to_the_same_node_share_their_lanes() -> None:
+    ids, edges = chain(9)
+    edges += [("n1", "n8"), ("n3", "n8")]
+    first, second = layout_graph(ids, edges).routes[-2:]
+    assert len(first.points) == 14
+    assert first.points[-len(second.points) + 1 :] == second.points[1:]
+
+
+def test_long_back_edges_to_the_same_node_share_one_lane_beside_all_rows() -> None:
+    ids, edges = chain(9)
+    edges += [("n7", "n1"), ("n5", "n1"), ("n4", "n3")]
+    result = layout_graph(ids, edges)
+    first, second, short = result.routes[-3:]
+    assert len(first.points) == 4
+    assert {x for x, _ in (*first.points[1:-1], *second.points[1:-1])} == {first.points[1][0]}
+    assert first.points[-1] == second.points[-1]
+    others = [short.points[1][0], *(box.x for box in result.boxes.values())]
+    assert first.points[1][0] < min(others) or first.points[1][0] > max(others) + WIDTH
+
+
+@example((["a", "b"], [("a", "b")] * 6), [96.0] * 30)
+@given(graphs(), st.lists(st.sampled_from([0.0, 30.0, 96.0]), min_size=30, max_size=30))
+def test_labels_cover_neither_each_other_nor_boxes(
+    graph: tuple[list[str], list[tuple[str, str]]], widths: list[float]
+) -> None:
+    ids, edges = graph
+    result = layout_graph(ids, edges, widths[: len(edges)])
+    found = []
+    for route, width in zip(result.routes, widths, strict=False):
+        assert (route.label is not None) == (width > 0)
+        if route.label is not None:
+            x, y = route.label
+            found.append(Box(x - width / 2, y - 11, width, 12))
+    shapes = [*found, *result.boxes.values()]
+    assert not any(overlap(one, other) for one, other in combinations(shapes, 2))
+
+
 def test_large_graph_takes_bounded_time_with_direct_edges() -> None:
     ids = [f"n{number}" for number in range(1000)]
     edges = [(ids[at], ids[at + 1]) for at in range(999)]
@@ -86,5 +128,10 @@ def test_large_graph_takes_bounded_time_with_direct_edges() -> None:
     assert monotonic() - before < 20
     assert_layout(result, ids, edges)
     assert any(route.direct for route in result.routes)
-    lanes = sum(len(route.points) // 2 - 1 for route in result.routes)
-    assert lanes <= layout.WAYPOINTS
+    lanes = {
+        (target, point)
+        for (_, target), route in zip(edges, result.routes, strict=True)
+        for point, end in zip(route.points[1:-1:2], route.points[2:-1:2], strict=True)
+        if abs(point[1] - end[1]) == HEIGHT
+    }
+    assert len(lanes) <= layout.WAYPOINTS

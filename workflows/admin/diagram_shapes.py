@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,14 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from workflows.graph.layout import HEIGHT, ROW_GAP, WIDTH, Box, Route
+from workflows.graph.layout import HEIGHT, WIDTH, Box, Route
 
 _LETTERS = 23
 """Letters of a line in a box."""
 _LABEL_LETTERS = 16
-_LETTER_WIDTH, _LABEL_HEIGHT = 6.0, 13
-_LABEL_SHIFTS = (0, _LABEL_HEIGHT, -_LABEL_HEIGHT, 2 * _LABEL_HEIGHT, -2 * _LABEL_HEIGHT)
-"""Distances that a label may move up or down, to leave the labels of other edges readable."""
+_LETTER_WIDTH = 6.0
+_TURN = 27.0
+"""The distance of the handles of a curve that turns back from its ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +81,20 @@ def draw_lines(routed: Sequence[tuple[EdgeLine, Route]], named: Mapping[str, str
     )
 
 
+def label_width(line: EdgeLine) -> float:
+    """Return the width that the label of a line takes; 0 without a label."""
+    return len(short(line.label, _LABEL_LETTERS)) * _LETTER_WIDTH
+
+
 def draw_labels(routed: Sequence[tuple[EdgeLine, Route]]) -> SafeString:
-    """Return the labels of edges, placed so that they do not cover each other."""
-    # By the height at which edges leave: labels of different rows are apart.
-    placed: dict[float, list[tuple[float, float, float]]] = defaultdict(list)
-    rows = []
-    for line, route in routed:
-        if text := short(line.label, _LABEL_LETTERS):
-            (x, y), half = _at(route), len(text) * _LETTER_WIDTH / 2
-            others = placed[route.points[0][1]]
-            y = next(
-                (y + shift for shift in _LABEL_SHIFTS if _is_free(x, y + shift, half, others)), y
-            )
-            others.append((x, y, half))
-            rows.append((_number(x), _number(y), text))
+    """Return the labels of edges."""
+    rows = [
+        (*map(_number, route.label), short(line.label, _LABEL_LETTERS))
+        for line, route in routed
+        if route.label is not None
+    ]
     return format_html_join(
         "", '<text class="edge-label" aria-hidden="true" x="{}" y="{}">{}</text>', rows
-    )
-
-
-def _is_free(x: float, y: float, half: float, others: Sequence[tuple[float, float, float]]) -> bool:
-    """Return True if a label of this half width, with its middle here, overlaps none of these."""
-    return not any(
-        abs(x - other_x) < half + other_half + _LETTER_WIDTH and abs(y - other_y) < _LABEL_HEIGHT
-        for other_x, other_y, other_half in others
     )
 
 
@@ -151,19 +140,11 @@ def _handles(route: Route, index: int, y: float, to_y: float) -> tuple[float, fl
     """Return the heights of the control points of a curve."""
     last = len(route.points) - 1
     if to_y <= y + HEIGHT / 8 and not route.direct and index in (1, last):
-        turn = ROW_GAP * (0.55 if index == 1 else -0.55)
+        turn = _TURN if index == 1 else -_TURN
         return y + turn, to_y + turn
     if route.direct and to_y < y:
-        return y + ROW_GAP, to_y - ROW_GAP
+        return y + 2 * _TURN, to_y - 2 * _TURN
     return (y + to_y) / 2, (y + to_y) / 2
-
-
-def _at(route: Route) -> tuple[float, float]:
-    """Return the position of an edge's label: beside its first curve, near its source."""
-    (x, y), (to_x, to_y) = route.points[0], route.points[1]
-    if to_y <= y or route.direct:
-        return x + (to_x - x) * 0.15, y + ROW_GAP * 0.4
-    return x + (to_x - x) * 0.28, y + (to_y - y) * 0.3 + 4
 
 
 def draw_box(node: NodeBox, at: Box, anchor: str) -> SafeString:

@@ -22,6 +22,7 @@ from workflows.admin.diagram_shapes import (
     draw_inserts,
     draw_labels,
     draw_lines,
+    label_width,
     sprite,
 )
 from workflows.graph import RUN_WORKFLOW, node_types
@@ -165,7 +166,9 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
     if not diagram.nodes or len(diagram.nodes) > MAX_NODES:
         return None
     layout = layout_graph(
-        [node.id for node in diagram.nodes], [(line.source, line.target) for line in diagram.lines]
+        [node.id for node in diagram.nodes],
+        [(line.source, line.target) for line in diagram.lines],
+        [label_width(line) for line in diagram.lines],
     )
     named = {node.id: node.title for node in diagram.nodes}
     routed = list(zip(diagram.lines, layout.routes, strict=True))
