@@ -10,8 +10,8 @@ help:  ## list the commands
 $(BIN)/python:
 	python3 -m venv .venv
 
-setup: $(BIN)/python  ## install what development needs, and the pre-commit hooks
-	$(BIN)/pip install -q -r requirements-dev.txt
+setup:  ## install what development needs, and the pre-commit hooks
+	bash .ci/environment
 	$(BIN)/pre-commit install
 
 run: $(BIN)/python  ## serve the demo data on http://127.0.0.1:8000/admin/
