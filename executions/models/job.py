@@ -54,7 +54,7 @@ class Job(LeasedRow):
 
     Kind = JobKind
 
-    step = models.ForeignKey(Step, models.CASCADE, related_name="jobs")
+    step = models.ForeignKey(Step, models.CASCADE, related_name="jobs", db_index=False)
     kind = models.CharField(max_length=32, choices=JobKind.choices)
     due_at = models.DateTimeField()
     attempt = models.PositiveIntegerField(default=0)

@@ -16,7 +16,7 @@ class Vote(models.Model):
     ``username`` is the name of the account at the time of the vote.
     """
 
-    step = models.ForeignKey(Step, models.CASCADE, related_name="votes")
+    step = models.ForeignKey(Step, models.CASCADE, related_name="votes", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     username = models.CharField(max_length=150)
     approves = models.BooleanField()

@@ -15,6 +15,8 @@ from django.db.migrations.operations.base import Operation
 
 from workflows.db.vendor import DATABASE
 
+_CONCURRENTLY = "CONCURRENTLY " if DATABASE.is_postgresql else ""
+
 
 def _require_no_transaction(operation: Operation, schema_editor: Any) -> None:
     if schema_editor.connection.in_atomic_block:
@@ -112,6 +114,53 @@ class AddConstraintBesideTraffic(_BesideTraffic, migrations.AddConstraint):
             sql = str(schema_editor.deferred_sql.pop())
         schema_editor.execute(f"{sql} NOT VALID", None)
         schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}", None)
+
+
+class DropKeyIndexBesideTraffic(migrations.AlterField):
+    """Drop the index that Django gives a foreign key; the field has ``db_index=False`` then.
+
+    Django would also drop the key itself and check every row again, and SQLite copy the table.
+    """
+
+    atomic = False
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model, column = self._find_column(app_label, to_state)
+        for name in self._find_indexes(schema_editor, model, column):
+            schema_editor.execute(f"DROP INDEX {_CONCURRENTLY}IF EXISTS {name}", None)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        # An interrupted attempt leaves an invalid index.
+        self.database_forwards(app_label, schema_editor, from_state, to_state)
+        model, column = self._find_column(app_label, to_state)
+        name = schema_editor._create_index_name(model._meta.db_table, [column])
+        table = schema_editor.quote_name(model._meta.db_table)
+        sql = f"CREATE INDEX {_CONCURRENTLY}{schema_editor.quote_name(name)} ON {table} ({column})"
+        schema_editor.execute(sql, None)
+
+    def _find_column(self, app_label: str, state: Any) -> tuple[Any, str]:
+        model = state.apps.get_model(app_label, self.model_name)
+        return model, model._meta.get_field(self.name).column
+
+    def _find_indexes(self, schema_editor: Any, model: Any, column: str) -> list[str]:
+        """Return the names of the plain indexes on this column alone."""
+        named = {index.name for index in model._meta.indexes}
+        with schema_editor.connection.cursor() as cursor:
+            found = schema_editor.connection.introspection.get_constraints(
+                cursor, model._meta.db_table
+            )
+        return [
+            schema_editor.quote_name(name)
+            for name, row in found.items()
+            if row["index"]
+            and not row["unique"]
+            and row["columns"] == [column]
+            and name not in named
+        ]
 
 
 class UpdateInBatches(Operation):

@@ -19,7 +19,7 @@ class GraphDraft(models.Model):
     draft, and other users do not see it.
     """
 
-    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="+", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     base = models.PositiveIntegerField()
     base_cuid = models.CharField(max_length=LENGTH)
@@ -42,7 +42,7 @@ class GraphDraft(models.Model):
 class DraftState(models.Model):
     """A state of a draft: the source, and the description of the change that led to it."""
 
-    draft = models.ForeignKey(GraphDraft, models.CASCADE, related_name="states")
+    draft = models.ForeignKey(GraphDraft, models.CASCADE, related_name="states", db_index=False)
     number = models.PositiveIntegerField()
     source = models.JSONField()
     # The column has the field's earlier name.

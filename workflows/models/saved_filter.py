@@ -50,7 +50,9 @@ class SavedFilter(models.Model):
     the list is empty then.
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
     list = models.CharField(max_length=100, help_text=_("The model of the list, as app.model."))
     name = models.CharField(max_length=100)
     name_key = NameKeyField()

@@ -80,7 +80,8 @@ class Version(EntityContext):
     )
 
     cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
-    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
+    # The unique key begins with it, here and below: a second index would only cost writes.
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     source = models.JSONField(default=dict)
     checksum = models.CharField(max_length=64, editable=False)
@@ -223,9 +224,9 @@ class Reference(models.Model):
 
     FROZEN: ClassVar = ("version_id", "node_id", "callee_id", "context_key")
 
-    version = models.ForeignKey(Version, models.CASCADE, related_name="references")
+    version = models.ForeignKey(Version, models.CASCADE, related_name="references", db_index=False)
     node_id = models.CharField(max_length=128)
-    callee = models.ForeignKey(Workflow, models.DO_NOTHING, related_name="callers")
+    callee = models.ForeignKey(Workflow, models.DO_NOTHING, related_name="callers", db_index=False)
     context_key = models.TextField(editable=False)
     in_force = models.BooleanField(default=True, editable=False)
     held_key = models.GeneratedField(
