@@ -7,11 +7,13 @@ from typing import Any
 
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 
+from executions.engine.nodes.assignees import eligible_users
 from executions.models import (
     Closure,
     ClosureMember,
     Entity,
     Execution,
+    Secret,
     Step,
     StepState,
     may_view_entity,
@@ -19,7 +21,14 @@ from executions.models import (
 from executions.services import preview_schedule
 from workflows.models import Workflow
 from workflows.refusals import BlockingExecution
-from workflows.running import SEARCHED_ENTITIES, NodeExecutions, Relation, SchedulePreview
+from workflows.running import (
+    OFFERED_ENTITIES,
+    SEARCHED_ENTITIES,
+    NodeExecutions,
+    Relation,
+    SchedulePreview,
+)
+from workflows.visibility import may_view
 
 
 class StoredExecutions:
@@ -97,10 +106,33 @@ class StoredExecutions:
 
     def existing_fields(self, workflow: Any, names: Collection[str]) -> set[str]:
         """Return those of the fields that one of the newest entities of the workflow's type has."""
-        of_type = Entity.objects.filter(
-            entity_name_type=workflow.entity_name_type_id,
-            primary_record_type=workflow.primary_record_type_id,
-        )
-        newest = of_type.order_by("-pk").values("pk")[:SEARCHED_ENTITIES]
+        newest = _newest_entities(workflow).values("pk")[:SEARCHED_ENTITIES]
         rows = Entity.objects.order_by().filter(pk__in=newest)
         return {name for name in names if rows.filter(fields__has_key=name).exists()}
+
+    def field_names(self, workflow: Any, user: Any) -> set[str]:
+        """Return the fields of the newest entities of the workflow's type, for a picker."""
+        if not may_view_entity(user, workflow.entity_name):
+            return set()
+        rows = _newest_entities(workflow).values_list("fields", flat=True)[:OFFERED_ENTITIES]
+        return {name for fields in rows for name in fields}
+
+    def assignable_usernames(self, limit: int) -> list[str]:
+        """Return the usernames of active users who may do steps, by name."""
+        names = eligible_users().order_by("username").values_list("username", flat=True)
+        return list(names[:limit])
+
+    def secret_names(self, user: Any, limit: int) -> list[str]:
+        """Return the names of secrets, if the user may view them."""
+        if not may_view(user, Secret):
+            return []
+        return list(Secret.objects.order_by("name").values_list("name", flat=True)[:limit])
+
+
+def _newest_entities(workflow: Any) -> QuerySet[Entity]:
+    """Return the entities of the workflow's type, the newest first."""
+    rows: QuerySet[Entity] = Entity.objects.filter(
+        entity_name_type=workflow.entity_name_type_id,
+        primary_record_type=workflow.primary_record_type_id,
+    ).order_by("-pk")
+    return rows

@@ -18,6 +18,8 @@ COUNTED = 1000
 """The number up to which the entities of an occurrence are counted."""
 SEARCHED_ENTITIES = 1000
 """The number of the newest entities in which fields are looked up."""
+OFFERED_ENTITIES = 50
+"""The number of the newest entities whose fields a picker offers."""
 
 Relation = Literal["workflow", "version"]
 """The field of an execution by which live executions are counted."""
@@ -105,6 +107,18 @@ class Running(Protocol):
 
         ``SEARCHED_ENTITIES`` of them are searched. One statement for each name.
         """
+
+    def field_names(self, workflow: Any, user: Any) -> set[str]:
+        """Return the fields of the newest entities of the workflow's type, for a picker.
+
+        Empty if the user may not view them. One statement.
+        """
+
+    def assignable_usernames(self, limit: int) -> list[str]:
+        """Return the usernames of active users who may do steps, by name. One statement."""
+
+    def secret_names(self, user: Any, limit: int) -> list[str]:
+        """Return the names of secrets, if the user may view them. One statement."""
 
 
 registered: Running

@@ -28,6 +28,7 @@ VALUE_NAME: dict[str, Any] = {
     "type": "string",
     "maxLength": MAX_NAME_LENGTH + 1,
     "pattern": r"^\$?[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
+    "format": "value-name",
     "examples": ["severity", "$amount"],
 }
 """The schema of a name where fields and variables are named alike."""
@@ -96,6 +97,7 @@ FIELD: dict[str, Any] = {
             "title": "Name",
             "description": "The field to write the answer to, or the variable (scope).",
             "$ref": "#/$defs/field_name",
+            "format": "field-name",
         },
         "label": {
             "title": "Label",

@@ -176,6 +176,7 @@ RULE: dict[str, Any] = {
             "description": "The field to compare, or $ and the name of a variable.",
             "type": "string",
             "minLength": 1,
+            "format": "value-name",
         },
         "op": {
             "title": "Operator",

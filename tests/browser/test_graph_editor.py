@@ -136,10 +136,10 @@ def test_build_ten_nodes_with_fork_join_rules_and_call_in_27_clicks(
     builder.press("Apply")
     builder.follow("Add a node after Severe?, exit severe")
     builder.add("Approval", "Agree")
-    builder.fill("data/users", "ada")
+    builder.fill("data/users/0", "ada")
     builder.follow("Add a node after Agree, exit approved")
     builder.add("Wait", "Cooling-off")
-    builder.fill("data/interval", "P3D")
+    builder.fill("data/interval", "3")
     builder.add("Run workflow", "Remedy")
     builder.select("data/workflow", CALLEE)
     builder.press("Fit")
@@ -152,3 +152,27 @@ def test_build_ten_nodes_with_fork_join_rules_and_call_in_27_clicks(
     assert builder.loads == 3
     assert builder.actions == 41
     assert not list(find_faults(operator))
+
+
+def test_rows_are_edited_in_place_and_restored_after_a_reload(operator: Any, played: Any) -> None:
+    builder, page = Builder(operator), operator.page
+    page.goto(f"{address(played.caller, 'edit')}?node=start")
+    builder.add("Condition", "Severe?")
+    loads = builder.loads
+    page.locator("[name='data/branches/0/handle']").fill("high")
+    operator.click("button", "Add branch")
+    # The focus is in the new row.
+    page.keyboard.type("low")
+    page.locator("[value='add data/branches/1/rule']").click()
+    page.keyboard.type("severity")
+    page.locator("[value='up data/branches/1']").click()
+    page.locator("[value='remove data/branches/0']").click()
+    assert not list(find_faults(operator))
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    assert builder.loads == loads + 1
+    assert page.locator("[name='data/branches/1/rule/1/field']").input_value() == "severity"
+    assert not page.locator("[name='data/branches/0/handle']").is_visible()
+    builder.press("Apply")
+    assert operator.sees("low")
+    assert page.locator(".editor-edges .badge").all_inner_texts() == ["low", "default"]

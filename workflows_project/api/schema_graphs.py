@@ -15,6 +15,17 @@ Component = dict[str, Any]
 
 SCHEMAS = "#/components/schemas/"
 _DEFINITIONS = "#/$defs/"
+_FORMATS_OF_FORMS = {
+    "duration",
+    "field-name",
+    "group-name",
+    "secret-name",
+    "username",
+    "value-name",
+    "variable-name",
+}
+"""Formats that only forms need. Generators would read a duration as seconds, which a month has no
+fixed number of."""
 _OBJECTS = {
     "Action": "ActionSettings",
     "Branch": "ConditionBranch",
@@ -191,8 +202,7 @@ class _Components:
         # A property may have any of these names.
         if isinstance(value.get("$ref"), str):
             changed["$ref"] = SCHEMAS + class_name(value["$ref"].removeprefix(_DEFINITIONS))
-        if changed.get("format") == "duration":
-            # Generators read the format as seconds, which a month has no fixed number of.
+        if changed.get("format") in _FORMATS_OF_FORMS:
             del changed["format"]
         if isinstance(changed.get("type"), list):
             changed = _split_types(changed)

@@ -53,7 +53,7 @@ class Approval(DeadlineBehaviour):
                 " execution; 'submitter', everybody who submitted a form in it, in an execution"
                 " that it called, or in one that called it.",
                 "type": "array",
-                "items": {"title": "Excluded", "type": "string", "enum": [STARTER, SUBMITTER]},
+                "items": {"title": "Excluded user", "type": "string", "enum": [STARTER, SUBMITTER]},
                 "uniqueItems": True,
                 "default": [],
             },

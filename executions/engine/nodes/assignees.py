@@ -14,21 +14,20 @@ from executions.models import SUBMIT, Step
 from workflows.graph import Node
 from workflows.models.candidate import Candidate, node_key, read_assignees, step_key
 
-_NAMES: dict[str, Any] = {
-    "type": "array",
-    "items": {"title": "Name", "type": "string", "minLength": 1},
-}
+_NAME: dict[str, Any] = {"type": "string", "minLength": 1}
 NAMED: dict[str, Any] = {
     "groups": {
         "title": "Groups",
         "description": "The names of groups. Every member is a candidate.",
-        **_NAMES,
+        "type": "array",
+        "items": {"title": "Group", **_NAME, "format": "group-name"},
         "examples": [["risk"]],
     },
     "users": {
         "title": "Users",
         "description": "The usernames of users.",
-        **_NAMES,
+        "type": "array",
+        "items": {"title": "User", **_NAME, "format": "username"},
         "examples": [["ada"]],
     },
 }

@@ -77,7 +77,7 @@ class RunWorkflow(DeadlineBehaviour):
                 "description": "The variables of this execution to write when the child completes."
                 " Each value is the name of a variable of the child.",
                 "type": "object",
-                "propertyNames": _NAMES,
+                "propertyNames": {**_NAMES, "format": "variable-name"},
                 "additionalProperties": {
                     "title": "Variable of the child",
                     "$ref": "#/$defs/field_name",
@@ -122,6 +122,7 @@ class RunWorkflow(DeadlineBehaviour):
                         " items: for each item an object with the output of its child, or null"
                         " where the child did not complete.",
                         "$ref": "#/$defs/field_name",
+                        "format": "variable-name",
                     },
                 },
                 "required": ["items", "as"],

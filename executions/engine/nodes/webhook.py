@@ -38,6 +38,7 @@ class Webhook(DeadlineBehaviour):
                 "type": "string",
                 # In Python, $ also matches before a final line break.
                 "pattern": rf"^{NAME}$(?!\n)",
+                "format": "secret-name",
             },
             "save_to": SAVE_TO,
             DEADLINE: DEADLINE_PROPERTY,

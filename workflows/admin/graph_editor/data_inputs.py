@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import exact_float
-from workflows.values.durations import parse_words
 
 Schema = Mapping[str, Any]
-Choices = Mapping[str, Sequence[tuple[str, str]]]
-"""Choices as pairs of value and label, by the ``format`` of a text field."""
+Options = Sequence[tuple[str, str]]
+"""Pairs of a value and a label."""
 
 ABSENT: Any = object()
 """The value of a missing key."""
@@ -38,20 +37,15 @@ OPERATOR_LABELS = {
 }
 """Labels of the operators of rules."""
 
-SINGLE = {"text", "long", "choice", "scalar", "any", "lines", "flag", "json"}
-"""Shapes with a single input."""
+SINGLE = {"text", "long", "choice", "scalar", "duration", "any", "flag", "json"}
+"""Shapes with a single value."""
+LISTS = {"rows", "map", "rule"}
+"""Shapes with rows that users add and remove."""
+_COMPACT = {"pair", "comparison"}
 RULE_KEYS = {"all", "any", "field", "op"}
 _NUMBERS = {"number", "integer"}
 _SCALARS = {"string", "boolean", "null", *_NUMBERS}
 _LONG = {"body", "description", "notes", "message"}
-
-
-@dataclass(slots=True)
-class Malformed:
-    """Submitted text that should be JSON but is not."""
-
-    text: str
-    detail: str
 
 
 @dataclass(slots=True)
@@ -73,9 +67,19 @@ class Part:
     options: list[tuple[str, str]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    is_new: bool = False
     is_open: bool = True
-    key: Part | None = None
+    offers: str = ""
+    """The format of a text whose values are offered while typing."""
+    unit: str = ""
+    """The unit of a duration."""
+    count: int = 0
+    """The number of rows of a list, with the removed ones."""
+    removed: list[str] = field(default_factory=list)
+    """The names of the removed rows of a list."""
+    blank: Part | None = None
+    """The row that a list adds."""
+    is_ordered: bool = False
+    """True if the order of the rows of a list matters."""
 
     @property
     def template(self) -> str:
@@ -86,6 +90,17 @@ class Part:
     def is_single(self) -> bool:
         """Return True if the part has a single input."""
         return self.shape in SINGLE
+
+    @property
+    def add_label(self) -> str:
+        """Return the label of the button that adds a row to a list."""
+        title = self.blank.title if self.blank else ""
+        return gettext("Add %(item)s") % {"item": title[:1].lower() + title[1:]}
+
+    @property
+    def is_compact(self) -> bool:
+        """Return True if the part takes one line as a row of a list."""
+        return self.is_single or self.shape in _COMPACT
 
     @property
     def has_problems(self) -> bool:
@@ -100,10 +115,8 @@ class Part:
                 return part.value
         return ""
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Part]:
         yield self
-        if self.key is not None:
-            yield from self.key
         for part in self.parts:
             yield from part
 
@@ -137,8 +150,9 @@ def shape_of(schema: Schema, defs: Schema, key: str = "") -> str:
     if "object" in types:
         return "object" if properties else "map"
     if "array" in types:
-        text_only = types_of(schema.get("items", {}), defs) == {"string"}
-        return "lines" if text_only else "rows"
+        return "rows"
+    if schema.get("format") == "duration":
+        return "duration"
     if schema.get("enum"):
         return "choice"
     if types == {"boolean"}:
@@ -160,11 +174,9 @@ def fits(value: Any, schema: Schema, defs: Schema) -> bool:
             return isinstance(value, dict)
         case "rows":
             return isinstance(value, list)
-        case "lines":
-            return isinstance(value, list) and all(_is_line(item) for item in value)
         case "flag":
             return isinstance(value, bool)
-        case "scalar":
+        case "scalar" | "duration":
             return value is None or (
                 isinstance(value, (str, int, float)) and not isinstance(value, bool)
             )
@@ -173,10 +185,6 @@ def fits(value: Any, schema: Schema, defs: Schema) -> bool:
         case "any":
             return True
     return isinstance(value, str)
-
-
-def _is_line(item: Any) -> bool:
-    return isinstance(item, str) and item.splitlines() == [item.strip()] and item == item.strip()
 
 
 def alternative(value: Any, schema: Schema, defs: Schema) -> int | None:
@@ -253,10 +261,8 @@ def as_scalar(value: Any, types: set[str]) -> str:
     return value if isinstance(_number(value), str) and not value.startswith('"') else f'"{value}"'
 
 
-def from_scalar(text: str, schema: Schema, types: set[str]) -> Any:
-    """Return the value of an input for a string or number. Durations may be in words."""
-    if schema.get("format") == "duration":
-        text = parse_words(text)
+def from_scalar(text: str, types: set[str]) -> Any:
+    """Return the value of an input for a string or number."""
     if not types & _NUMBERS:
         return text
     if "string" in types and len(text) > 1 and text[0] == text[-1] == '"':
@@ -275,19 +281,13 @@ def value_schema(schema: Schema) -> Schema:
     return inner if isinstance(inner, Mapping) else {}
 
 
-def row_indexes(posted: Mapping[str, Any], name: str) -> range:
-    """Return the indexes of the rendered rows, including the empty one."""
-    number = str(posted.get(f"{name}#rows", ""))
-    return range(min(int(number), 10_000) if number.isdecimal() and len(number) < 6 else 0)
-
-
 def help_text(schema: Schema) -> str:
     """Return the help text of an input: its description, default and examples."""
     text = str(schema.get("description", ""))
     if "default" in schema and schema["default"] not in ("", [], {}, False):
         text = f"{text} {gettext('Default:')} {schema['default']}."
     examples = [one for one in schema.get("examples", ()) if isinstance(one, (str, int, float))]
-    if examples and schema.get("type") != "object":
+    if examples and schema.get("type") != "object" and "anyOf" not in schema:
         text = f"{text} {gettext('Example:')} {', '.join(str(one) for one in examples)}."
     return text.strip()
 

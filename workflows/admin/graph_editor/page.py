@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +17,9 @@ from workflows.admin.base.formatting import admin_url, pretty_json
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
 from workflows.admin.graph_diagram import SELECTED, label_of, type_title
-from workflows.admin.graph_editor.data_form import ROOT, SubmittedData
+from workflows.admin.graph_editor.data_form import ROOT
+from workflows.admin.graph_editor.data_reader import SubmittedData
+from workflows.admin.graph_editor.data_rows import ROW_STEP, change_rows
 from workflows.admin.graph_editor.json_page import graph_saved
 from workflows.admin.graph_editor.page_context import (
     ADD_ANCHOR,
@@ -59,10 +61,6 @@ PAGE_ANCHOR = "container"
 class _MalformedInput(Exception):
     """The submitted node settings contain invalid JSON. The form is shown again."""
 
-    def __init__(self, data: SubmittedData) -> None:
-        super().__init__(" ".join(data.malformed))
-        self.data = data
-
 
 def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     """Show the graph editor on GET, run an edit step on POST.
@@ -75,32 +73,33 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
     workflow = rows.filter(pk=pk).first()
     if workflow is None:
         raise Http404
-    typed: SubmittedData | None = None
+    posted: Mapping[str, Any] | None = None
     if request.POST.get("step") == "check":
         return _checked_page(model_admin, request, workflow)
-    if request.method == "POST":
+    if ROW_STEP in request.POST:
+        posted = change_rows(request.POST, request.POST[ROW_STEP])
+    elif request.method == "POST":
         try:
             return _EditStep(model_admin, request, workflow).run()
         except _MalformedInput as error:
-            typed = error.data
+            posted = request.POST
             text = gettext("The settings were not applied. %(problems)s") % {"problems": error}
             model_admin.message_user(request, text, messages.ERROR)
         except (GraphEditError, editing.DraftConflict) as error:
             model_admin.message_user(request, str(error), messages.ERROR)
-            typed = _submitted_settings(workflow, request)
-        if typed is None:
+            if _submitted_settings(workflow, request) is not None:
+                posted = request.POST
+        if posted is None:
             return _redirect_to_node(workflow, request, request.POST.get("node", ""))
     draft = editing.open_draft(workflow, request.user)
     if "download" in request.GET:
         name = f"{workflow.cuid}-{draft.base}.json"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return HttpResponse(pretty_json(draft.source), "application/json", headers=headers)
-    node = request.POST.get("node") if typed is not None else request.GET.get("node")
+    node = (request.GET if posted is None else request.POST).get("node", "")
     at = request.GET.get("at", "")
-    data = typed.value if typed is not None else None
-    return _render(
-        model_admin, request, workflow, page_context(workflow, draft, node or "", data, at)
-    )
+    context = page_context(workflow, draft, request.user, node, posted, at)
+    return _render(model_admin, request, workflow, context)
 
 
 def _render(
@@ -119,7 +118,8 @@ def _checked_page(
     if typed is not None and not typed.malformed:
         source = set_node_data(draft.source, node, typed.value, renamed=typed.renamed)
         draft = replace(draft, source=source)
-    return _render(model_admin, request, workflow, page_context(workflow, draft, node, None))
+    context = page_context(workflow, draft, request.user, node)
+    return _render(model_admin, request, workflow, context)
 
 
 def _submitted_settings(workflow: Workflow, request: HttpRequest) -> SubmittedData | None:
@@ -131,7 +131,7 @@ def _submitted_settings(workflow: Workflow, request: HttpRequest) -> SubmittedDa
         node = find_node(source, request.POST.get("node", ""))
     except GraphEditError:
         return None
-    typed = data_form(node, workflow).read(request.POST, node_data(node))
+    typed = data_form(node).read(request.POST, node_data(node))
     return None if typed.value == node_data(node) else typed
 
 
@@ -234,10 +234,9 @@ class _EditStep:
 
     def _set(self, source: Source) -> tuple[Source, str]:
         node = find_node(source, self.node)
-        form = data_form(node, self.workflow)
-        data = form.read(self.posted, node_data(node))
+        data = data_form(node).read(self.posted, node_data(node))
         if data.malformed:
-            raise _MalformedInput(data)
+            raise _MalformedInput(" ".join(data.malformed))
         changed = set_node_data(source, self.node, data.value, renamed=data.renamed)
         text = gettext("change the settings of %(node)s")
         return changed, text % {"node": self._name(changed, self.node)}

@@ -26,7 +26,9 @@ from workflows.admin.graph_diagram import (
 )
 from workflows.admin.graph_editor.data_form import DataForm
 from workflows.admin.graph_editor.json_page import UNKNOWN_HELP, UNKNOWN_LABEL, has_unknown_people
-from workflows.graph import RUN_WORKFLOW, START, node_types
+from workflows.admin.graph_editor.node_offers import data_schema, node_offers
+from workflows.admin.graph_editor.offers import NO_OFFERS, Offers
+from workflows.graph import START, node_types
 from workflows.graph.comparison import EdgeKey, compare_graphs, list_objects
 from workflows.graph.edit_steps import (
     Exit,
@@ -42,38 +44,17 @@ from workflows.graph.edit_steps import (
     require_editable,
 )
 from workflows.graph.parsing import name_node
-from workflows.models import Version, Workflow, call_queries
+from workflows.models import Version, Workflow
 from workflows.refusals import Problem
 
-MAX_CALLEES = 500
 DIAGRAM_KEY = "diagram"
 ADD_ANCHOR = "add"
 """The id of the section that adds a node."""
 
 
-def data_form(node: Mapping[str, Any], workflow: Workflow) -> DataForm:
-    """Return the form for the data of a node. A call offers the workflows that it can call."""
-    node_type = node_types().get(str(node.get("type")))
-    if node_type is None:
-        return DataForm({"properties": {}})
-    choices = {"workflow-cuid": callees(workflow)} if node_type.name == RUN_WORKFLOW else {}
-    return DataForm(node_type.data_schema.text, choices)
-
-
-def callees(workflow: Workflow) -> list[tuple[str, str]]:
-    """Return the workflows that a workflow can call, as pairs of cuid and title.
-
-    They have the same entity context, are not retired and do not call the workflow themselves.
-    """
-    rows = Workflow.objects.filter(context_key=workflow.context.key)
-    rows = rows.exclude(state=Workflow.State.RETIRED)
-    rows = rows.exclude(pk__in=call_queries.follow_calls([workflow.pk], "callers"))
-    labels = dict(Workflow.State.choices)
-    callable_rows = rows.order_by("title", "pk").values_list("cuid", "title", "state")[:MAX_CALLEES]
-    return [
-        (cuid, title if state == "active" else f"{title} ({labels[state]})")
-        for cuid, title, state in callable_rows
-    ]
+def data_form(node: Mapping[str, Any], offers: Offers = NO_OFFERS) -> DataForm:
+    """Return the form for the data of a node. Offers are needed only to show it."""
+    return DataForm(data_schema(node), offers)
 
 
 def parse_exit(text: str) -> tuple[Exit, str | None]:
@@ -98,15 +79,17 @@ def _exit_value(exit_: Exit, target: str | None) -> str:
 def page_context(
     workflow: Workflow,
     draft: editing.Draft,
+    user: Any,
     node_id: str,
-    typed: Mapping[str, Any] | None,
+    posted: Mapping[str, Any] | None = None,
     at: str = "",
 ) -> dict[str, Any]:
     """Return the context of the page.
 
     Args:
+        user: the user, whose permissions decide which names are offered.
         node_id: the id of the selected node.
-        typed: the submitted data of the selected node, if they could not be applied.
+        posted: the submitted inputs of the selected node, to show them again; they are not applied.
         at: the value of the exit at which the next node is added.
     """
     page = admin_url(Workflow, "edit", workflow.pk)
@@ -146,7 +129,7 @@ def page_context(
         "unknown_help": UNKNOWN_HELP,
         "my_changes": differences(base, source, changes),
         "their_changes": _their_changes(draft, base),
-        "node": selected and _node(workflow, source, selected, by_node, urls, typed),
+        "node": selected and _node(workflow, source, user, selected, by_node, urls, posted),
         "nodes": [
             {
                 "label": label_of(node),
@@ -248,20 +231,24 @@ def _diagram(
 def _node(
     workflow: Workflow,
     source: Source,
+    user: Any,
     node: Mapping[str, Any],
     by_node: Mapping[str, list[Problem]],
     urls: Mapping[str, str],
-    typed: Mapping[str, Any] | None,
+    posted: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     key, type_name = str(node["id"]), str(node.get("type"))
     here = f"/nodes/{source['nodes'].index(node)}/data"
     own = by_node.get(key, [])
-    below = [row for row in own if row.pointer.startswith(here)]
-    data = node_data(node) if typed is None else typed
-    form = data_form(node, workflow)
-    parts = form.build_parts(
-        data, [(row.pointer[len(here) :], _without_node_name(row, node)) for row in below]
-    )
+    # Submitted rows have other numbers than those of the draft, which the problems name.
+    below = [row for row in own if posted is None and row.pointer.startswith(here)]
+    offers = node_offers(workflow, source, node, user)
+    form = data_form(node, offers)
+    if posted is None:
+        problems = [(row.pointer[len(here) :], _without_node_name(row, node)) for row in below]
+        parts = form.build_parts(node_data(node), problems)
+    else:
+        parts = form.rebuild_parts(posted)
     labels = {str(row["id"]): label_of(row) for row in source["nodes"]}
     node_type = node_types().get(type_name)
     exits = [
@@ -283,6 +270,7 @@ def _node(
         "description": node_type.description if node_type else "",
         "is_start": type_name == START,
         "parts": parts,
+        "suggestions": offers.suggestions,
         "problems": [row for row in own if row not in below],
         "edges": exits,
         "insertion_points": [*exits, *_new_branch(node, exits)],

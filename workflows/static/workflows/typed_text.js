@@ -66,11 +66,15 @@ class TypedForm {
 
   restore() {
     const stored = JSON.parse(sessionStorage.getItem(this.key) || "[]");
-    const byKey = new Map(controls(this.form).map((control) => [keyOf(control), control]));
-    const wanted = stored.filter(({ key, before }) => byKey.has(key) && valueOf(byKey.get(key)) === before);
+    // Restoring the number of rows adds the controls of those rows, which had no value before.
+    const restored = stored.filter(({ key, before, after }) => {
+      const control = controls(this.form).find((one) => keyOf(one) === key);
+      if (!control || (before !== undefined && valueOf(control) !== before)) return false;
+      setValue(control, after);
+      return true;
+    });
     sessionStorage.removeItem(this.key);
-    if (!wanted.length) return;
-    for (const { key, after } of wanted) setValue(byKey.get(key), after);
+    if (!restored.length) return;
     this.store();
     this.announce();
   }
