@@ -4,5 +4,5 @@ from django.urls import include, path
 
 from workflows_project import urls
 
-handler500 = urls.handler500
+handler403, handler404, handler500 = urls.handler403, urls.handler404, urls.handler500
 urlpatterns = [path("oidc/", include("mozilla_django_oidc.urls")), *urls.urlpatterns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.text import format_lazy
@@ -42,6 +43,12 @@ admin.site.unregister([AuthToken, Group, User])
 
 class UserForm(EditForm, UserChangeForm):  # type: ignore[type-arg]
     """The form of a user. It writes only changed fields."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "password" in self.fields:
+            # Django shows the algorithm and parts of the hash.
+            self.fields["password"].widget.template_name = "workflows_project/password_set.html"
 
     def clean_username(self) -> str:
         """Return the username, or raise a validation error if it resembles another one."""
@@ -114,6 +121,17 @@ class NewTokenForm(forms.Form):
         return expires
 
 
+@dataclass(frozen=True, slots=True)
+class _NamedToken:
+    """A token as its pages name it: Django's text has the hash."""
+
+    pk: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
 @admin.register(AuthToken)
 class TokenAdmin(ListAdmin):
     """API tokens. Users create their own tokens by the API.
@@ -121,6 +139,8 @@ class TokenAdmin(ListAdmin):
     Administrators revoke tokens, and create those of service accounts.
     """
 
+    list_title = _("API tokens")
+    has_history = False
     list_display = [
         *("user", "token_name", "token_scopes", "created", "expiry", "last_used", "is_valid")
     ]
@@ -196,6 +216,29 @@ class TokenAdmin(ListAdmin):
         has_expired = row.expiry is not None and row.expiry <= timezone.now()
         return bool(row.user.is_active and not has_expired)
 
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Redirect to the list, which shows all there is to see of a token."""
+        return self._redirect_to_list(request)
+
+    def history_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Redirect to the list: tokens never change."""
+        return self._redirect_to_list(request)
+
+    def _redirect_to_list(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(admin_url(AuthToken, "changelist"))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show Django's page with the name of the token instead of its hash."""
+        row = self.get_object(request, object_id)
+        named = (
+            {"object": _NamedToken(row.pk, self.token_name(row) or str(row.user))} if row else {}
+        )
+        return super().delete_view(request, object_id, {**named, **(extra_context or {})})
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Remove Django's deletion, whose pages show the token hashes."""
         return {
@@ -237,6 +280,7 @@ class LockedFilter(admin.SimpleListFilter):
 class FailedLoginsAdmin(ListAdmin):
     """Accounts and addresses with failed logins. Administrators unlock them."""
 
+    has_history = False
     list_display = ["name", "scope", "failures", "last_at", "locked_until"]
     list_display_links = None
     list_filter = ["scope", LockedFilter]

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from workflows.templatetags.admin_lists import list_title
+
 SECTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (_("Work"), ("Execution", "Finding", "InventoryModel")),
     (_("Design"), ("Workflow", "Version", "FindingType", "RecordType", "PendingChange")),
@@ -29,13 +31,6 @@ SECTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     ),
 )
 """The sections, each with the names of its models in order. The last takes all other models."""
-
-LABELS = {
-    "AuthToken": _("API tokens"),
-    "AuditEntry": _("Audit log"),
-    "PendingChange": _("Changes on hold"),
-}
-"""Names of lists in the navigation that differ from the plural of the model."""
 
 PAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("index", _("Home"), ()),
@@ -78,7 +73,8 @@ def _section(title: Any, models: list[dict[str, Any]]) -> dict[str, Any]:
         "app_label": "section",
         "has_module_perms": True,
         "models": [
-            {**model, "name": LABELS.get(model["object_name"], model["name"])} for model in models
+            {**entry, "name": list_title(entry["model"]) if "model" in entry else entry["name"]}
+            for entry in models
         ],
     }
 

@@ -11,8 +11,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from workflows_project.navigation import build_sections
@@ -132,3 +134,18 @@ class Site(admin.AdminSite):
         if lost is None:
             return HttpResponseRedirect(reverse("admin:index"))
         return lost_forms.after_login(request, lost, self.each_context(request))
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Show that the user lacks a permission, with the navigation of the admin."""
+    return _error_page(request, "403.html", 403, gettext("Permission denied"))
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Show that there is no such page, with the navigation of the admin."""
+    return _error_page(request, "404.html", 404, gettext("Page not found"))
+
+
+def _error_page(request: HttpRequest, template: str, status: int, title: str) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": title}
+    return render(request, template, context, status=status)

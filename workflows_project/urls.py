@@ -21,4 +21,6 @@ urlpatterns = [
 if has_single_sign_on():
     urlpatterns.insert(0, path("oidc/", include("mozilla_django_oidc.urls")))
 
+handler403 = "workflows_project.site.permission_denied"
+handler404 = "workflows_project.site.page_not_found"
 handler500 = "workflows_project.api.database_faults.handle_server_error"

@@ -30,6 +30,14 @@ class GuardedAccountAdmin(ModelAdmin[Any]):
     delete_confirmation_template = "workflows/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "workflows/admin/delete_selected_confirmation.html"
 
+    def is_deletable(self, row: Any) -> bool:
+        """Return whether no open step asks only this user or group."""
+        try:
+            refuse_people_deletion(row, {row.pk})
+        except Refusal:
+            return False
+        return True
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what Django's confirmation page lists, with guard refusals as protected rows."""
         deletable, counts, lacking, protected = super().get_deleted_objects(objs, request)

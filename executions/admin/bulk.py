@@ -77,13 +77,28 @@ def open_preview(
     return HttpResponseRedirect(admin_url(operation, "change", operation.pk))
 
 
+class KindFilter(admin.SimpleListFilter):
+    """A filter by operation, with the names that the list shows."""
+
+    title = _("operation")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the operations."""
+        return [(kind.value, TITLES[kind]) for kind in BulkKind]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the chosen operation."""
+        return queryset.filter(kind=self.value()) if self.value() in BulkKind.values else queryset
+
+
 @admin.register(BulkOperation)
 class BulkOperationAdmin(ReadOnlyAdmin):
     """Bulk operations, created on the list of executions, confirmed and tracked here."""
 
     list_display = ["operation", "state_badge", "number", "requested", "requester"]
     list_display_links = ["operation"]
-    list_filter = ["kind", "state", "asked_at"]
+    list_filter = [KindFilter, "state", "asked_at"]
     list_select_related = ["asked_by"]
     page_template = "executions/admin/bulk.html"
 

@@ -12,7 +12,7 @@ from executions.admin.start import startable_workflows
 from executions.admin.titles import entity_page, execution_title
 from executions.models import START, Entity, Execution, Finding, InventoryModel
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
-from workflows.admin.base.formatting import admin_url, log_url
+from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.forms import GuardedForm
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow_sections import listed_executions
@@ -63,7 +63,6 @@ class EntityAdmin(GuardedAdmin):
             context = {
                 **context,
                 "executions": listed_executions(row.executions.all(), entity=row.pk),
-                "log_url": log_url(request, row.cuid),
                 "startable": list(startable_workflows(row)) if may_start else [],
                 "start_url": may_start and admin_url(Execution, "start_on", row.pk),
             }

@@ -16,7 +16,7 @@ from executions.admin import bulk
 from executions.admin.cancel import cancel_page, restart_page
 from executions.admin.comments import comment_page, withdraw_page
 from executions.admin.decisions import VOTES, decide
-from executions.admin.execution_details import execution_context
+from executions.admin.execution_details import annotate_offers, execution_context
 from executions.admin.files import download_page
 from executions.admin.home import VIEW_EXECUTIONS
 from executions.admin.inbox import inbox_page
@@ -292,8 +292,8 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """
         related = ("workflow", "version", "entity", "root", "started_by")
         parents = ("parent__workflow", "parent__entity")
-        rows = Execution.objects.select_related(*related, *parents)
-        row = rows.defer("parent__entity__fields").filter(pk=pk).first()
+        rows = annotate_offers(Execution.objects.select_related(*related, *parents))
+        row: Execution | None = rows.defer("parent__entity__fields").filter(pk=pk).first()
         if row is None:
             raise Http404
         return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -19,6 +20,7 @@ from executions.engine.file_answers import file_names
 from executions.models import (
     OPERATE,
     START,
+    ClosureMember,
     Entity,
     Execution,
     Step,
@@ -31,15 +33,37 @@ from workflows.admin.graph_diagram import MAX_NODES, icon, icon_of, type_title
 from workflows.admin.graph_sections import node_urls
 from workflows.db.bounded_count import OVERVIEW_LIMIT, count_rows
 from workflows.graph.comparison import list_objects
-from workflows.models import Version
+from workflows.models import PendingWorkflow, Version, Workflow
 from workflows.visibility import may_view
 
 HISTORY_LENGTH = 200
 MAX_INLINE_LENGTH = 80
 
 
+def annotate_offers(rows: QuerySet[Execution]) -> QuerySet[Any]:
+    """Annotate executions with what can be offered: ``may_restart`` and ``has_other_versions``.
+
+    A move without a version beside the present one would change nothing, unless a workflow that
+    it calls has a newer one.
+    """
+    others = Version.objects.filter(workflow=OuterRef("workflow")).exclude(pk=OuterRef("version"))
+    newer = Version.objects.filter(
+        workflow=OuterRef("callee"), number__gt=OuterRef("version__number")
+    )
+    pinned = ClosureMember.objects.filter(Exists(newer), closure=OuterRef("closure"))
+    draining = PendingWorkflow.objects.filter(workflow=OuterRef("workflow"), waiting=True)
+    is_active = Q(workflow__state=Workflow.State.ACTIVE)
+    of_same_type = Q(workflow__context_key=F("entity__context_key"))
+    return rows.annotate(
+        has_other_versions=Exists(others) | Exists(pinned),
+        may_restart=ExpressionWrapper(
+            is_active & of_same_type & ~Exists(draining), output_field=BooleanField()
+        ),
+    )
+
+
 def execution_context(
-    request: HttpRequest, row: Execution, bound: dict[str, Any], comment_form: Any = None
+    request: HttpRequest, row: Any, bound: dict[str, Any], comment_form: Any = None
 ) -> dict[str, Any]:
     """Return the context of the page.
 
@@ -71,7 +95,6 @@ def execution_context(
     may_view_fields = may_view_entity(request.user, row.entity.entity_name)
     return {
         "title": gettext("Execution"),
-        "original": None,
         "subtitle": execution_title(row),
         "execution": row,
         "graph": path_diagram(row, newest, node_urls(row.version), is_moved=bool(moves))
@@ -115,10 +138,12 @@ def execution_context(
         "restart_url": may_operate
         and request.user.has_perm(START)
         and row.parent_id is None
+        and row.may_restart
         and admin_url(Execution, "restart", row.pk),
         "move_url": may_operate
         and row.live
         and row.parent_id is None
+        and row.has_other_versions
         and admin_url(Execution, "move", row.pk),
         "moves": moves,
         **file_context(row, request.user),

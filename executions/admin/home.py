@@ -63,7 +63,7 @@ def _tasks(user: Any) -> Panel:
     mine = waiting_for(user)
     return Panel(
         "tasks",
-        gettext("Assigned to me"),
+        gettext("Tasks for me"),
         icon("user_action"),
         count_rows(mine, OVERVIEW_LIMIT),
         list(_rows(_most_urgent(mine))),

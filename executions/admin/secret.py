@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import services
+from executions.engine.secret_uses import users_of_secret
 from executions.models import Secret
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
 from workflows.admin.base.formatting import admin_url, format_moment
@@ -94,7 +95,8 @@ class SecretAdmin(GuardedAdmin):
     """Secrets, listed by name."""
 
     form = SecretForm
-    list_display = ["name", "allowed_hosts", "times_set", "public_id"]
+    list_display = ["name", "allowed_hosts", "times_set"]
+    optional_columns = ("public_id",)
     search_fields = ["name", "=cuid"]
     fields = ["name", "value", "hosts", "times_set", "previous_value", "cuid"]
     readonly_fields = ["times_set", "previous_value", "cuid"]
@@ -148,6 +150,10 @@ class SecretAdmin(GuardedAdmin):
             "back_url": back_url,
         }
         return self.render_page(request, self.revoke_template, context, row=row)
+
+    def is_deletable(self, row: Secret) -> bool:
+        """Return whether no live version used the secret when the page read it."""
+        return not any(users.exists() for users in users_of_secret(row.name))
 
     def refuse_deletion(self, row: Any) -> None:
         """Raise a refusal if a live execution uses the secret."""

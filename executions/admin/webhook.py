@@ -17,7 +17,7 @@ from executions.models import EVENTS, OutgoingDelivery, Subscription
 from executions.webhooks import subscriptions
 from workflows.admin.audit import history_context
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
-from workflows.admin.base.formatting import admin_url, badge, log_url
+from workflows.admin.base.formatting import admin_url, badge
 from workflows.admin.base.forms import GuardedForm
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
@@ -76,7 +76,7 @@ class SubscriptionAdmin(GuardedAdmin):
     @admin.display(description=_("events"))
     def event_names(self, row: Subscription) -> str:
         """Return the names of the events."""
-        return ", ".join(row.events)
+        return gettext("all") if set(row.events) == set(EVENTS) else ", ".join(row.events)
 
     @admin.display(description=_("only for"))
     def restricted_to(self, row: Subscription) -> str:
@@ -119,10 +119,10 @@ class SubscriptionAdmin(GuardedAdmin):
 
     def _page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         may_manage = request.user.has_perm(MANAGE)
+        is_active = row.state == Subscription.State.ACTIVE
         found: dict[str, Any] = {
             "rotate_url": self._page_url(row, "rotate") if may_manage else None,
-            "test_url": self._page_url(row, "test") if may_manage else None,
-            "log_url": log_url(request, row.cuid),
+            "test_url": self._page_url(row, "test") if may_manage and is_active else None,
             **history_context(request, row.cuid),
         }
         if request.user.has_perm(VIEW_DELIVERIES):

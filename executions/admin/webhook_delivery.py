@@ -24,7 +24,8 @@ from workflows.admin.base.refusals import REFUSING, log_refusal
 class OutgoingDeliveryAdmin(ReadOnlyAdmin):
     """Webhook deliveries: their event, webhook, state and attempts."""
 
-    list_display = ["event", "state_badge", "subscription", "at", "number_of_attempts", "public_id"]
+    list_display = ["event", "state_badge", "subscription", "at", "number_of_attempts"]
+    optional_columns = ("public_id",)
     list_filter = ["state", "event", related_row_filter("subscription", Subscription), "at"]
     list_select_related = ["subscription"]
     search_fields = ["=cuid"]
@@ -68,7 +69,7 @@ class OutgoingDeliveryAdmin(ReadOnlyAdmin):
             "payload": json_block(visible_payload(row, request.user)),
             "attempts": list(row.attempts.order_by("pk")),
             "redeliver_url": admin_url(OutgoingDelivery, "redeliver", row.pk)
-            if may_redeliver
+            if may_redeliver and webhook.state == Subscription.State.ACTIVE
             else None,
         }
 

@@ -165,9 +165,7 @@ def _translated_errors(target: SplitResult, timeout: float) -> Iterator[None]:
         # The error texts may quote the request.
         why = error.strerror if isinstance(error, OSError) and error.strerror else ""
         name = type(error).__name__
-        raise CallFailed(
-            f"The connection to {target.hostname} failed: {f'{name}: {why}' if why else name}."
-        ) from None
+        raise CallFailed(f"The connection to {target.hostname} failed: {why or name}.") from None
 
 
 def parse_allowed_url(url: str) -> SplitResult:

@@ -16,6 +16,22 @@ VIEWS = [
 VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 """The rules of axe-core that depend on colours and sizes. The others check the markup."""
 
+CARDS = """(() => {
+    const table = document.querySelector("#result_list");
+    if (!table || innerWidth > 767) return "";
+    const frame = table.parentElement;
+    if (frame.scrollWidth > frame.clientWidth) return "wider than their frame";
+    for (const title of table.querySelectorAll("tbody th")) {
+        const others = [...title.parentElement.querySelectorAll("td[data-label]")];
+        const top = title.getBoundingClientRect().top;
+        const isAbove = one => one.offsetParent && one.getBoundingClientRect().top < top;
+        if (!title.matches(".field-number") && others.some(isAbove))
+            return `${title.textContent} does not lead`;
+    }
+    return "";
+})()"""
+"""Cards are not wider than their frame, and each leads with its title."""
+
 RUN = """options => axe.run(options).then(results => results.violations.map(
     rule => ({impact: rule.impact, help: rule.help, nodes: rule.nodes.map(node => node.target)})
 ))"""
@@ -44,9 +60,13 @@ def show(page: Any, scheme: str, width: int, height: int) -> None:
 
 
 def find_overflow(page: Any) -> list[str]:
-    """Return a message if the page is wider than the window."""
+    """Return a message if the page is wider than the window, or a list of cards than its frame."""
     wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return [f"It is {wider} px wider than its window."] if wider > 0 else []
+    cards = page.evaluate(CARDS)
+    return [
+        *([f"It is {wider} px wider than its window."] if wider > 0 else []),
+        *([f"Cards: {cards}"] if cards else []),
+    ]
 
 
 def find_violations(page: Any, rules: Sequence[str] = ()) -> list[str]:

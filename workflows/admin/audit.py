@@ -104,6 +104,7 @@ class RecordKindFilter(SimpleListFilter):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log, read-only."""
 
+    list_title = _("Audit log")
     list_display = ["number", "when", "by", "done", "record", "short_reason"]
     list_display_links = ["number"]
     list_filter = [
@@ -209,7 +210,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         link = find_records([row]).get((row.kind, row.cuid))
         return {
             "title": gettext("Audit entry %(number)s") % {"number": row.pk},
-            "original": None,
             "subtitle": None,
             "entry": row,
             "action": row.get_action_display(),

@@ -39,6 +39,7 @@ WAITING = PendingChange.State.WAITING
 class PendingChangeAdmin(ReadOnlyAdmin):
     """Type changes that wait for live executions to end, and their results."""
 
+    list_title = _("Changes on hold")
     list_display = [
         "change",
         "state_badge",

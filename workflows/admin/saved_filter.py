@@ -67,6 +67,7 @@ class SavedFilterAdmin(EditAdmin):
     """The user's own filters and the shared filters."""
 
     form = SavedFilterForm
+    has_history = False
     list_display = ["name", "of_list", "filters", "is_shared", "user"]
     list_display_links = ["name"]
     list_select_related = ["user"]

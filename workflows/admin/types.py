@@ -20,7 +20,8 @@ from workflows.models import FindingType, RecordType, Workflow
 class TypeAdmin(GuardedAdmin):
     """Base class of type pages, with the number of workflows of each type."""
 
-    list_display = ["name", "public_id", "workflows", "description"]
+    list_display = ["name", "workflows", "description"]
+    optional_columns = ("public_id",)
     search_fields = ["name", "description", "=cuid"]
     fields = ["name", "description", "cuid"]
     readonly_fields = ["cuid"]

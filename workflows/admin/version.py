@@ -32,6 +32,7 @@ from workflows.visibility import OPERATE, may_view
 class VersionAdmin(GuardedAdmin):
     """Versions: immutable graphs with their entity context."""
 
+    has_history = False
     list_display = [
         "name",
         "type",
@@ -129,6 +130,7 @@ class VersionAdmin(GuardedAdmin):
             and listed_executions(row.executions.live(), version=row.pk, live="yes"),
             "move_url": request.user.has_perm(OPERATE)
             and row.executions.live().exists()
+            and row.workflow.versions.exclude(pk=row.pk).exists()
             and admin_url(execution_model(), "move_version", row.pk),
             **graph_section(
                 row,

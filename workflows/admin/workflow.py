@@ -32,7 +32,14 @@ from workflows.admin.workflow_sections import (
 from workflows.audit.audited_model import change_attempts
 from workflows.db import locks
 from workflows.editing.context_change import lock_for_edit
-from workflows.models import CHANGE_CONTEXT, CONTEXT_FIELDS, PendingWorkflow, Version, Workflow
+from workflows.models import (
+    CHANGE_CONTEXT,
+    CONTEXT_FIELDS,
+    PendingWorkflow,
+    Reference,
+    Version,
+    Workflow,
+)
 
 NOTICE = "type_notice"
 _NOTICES = "_type_change_notices"
@@ -61,6 +68,10 @@ class WorkflowAdmin(GuardedAdmin):
         """Return workflows with the numbers that the list shows."""
         latest = Version.objects.filter(workflow=OuterRef("pk")).order_by("-number")
         waiting = PendingWorkflow.objects.filter(workflow=OuterRef("pk"), waiting=True)
+        calls = Reference.objects.filter(callee=OuterRef("pk")).exclude(
+            version__workflow=OuterRef("pk")
+        )
+        executions = execution_model()._base_manager.filter(workflow=OuterRef("pk"))
         workflows: QuerySet[Any] = (
             super()
             .get_queryset(request)
@@ -69,6 +80,7 @@ class WorkflowAdmin(GuardedAdmin):
                 latest_number=Subquery(latest.values("number")[:1]),
                 live_number=live_count("workflow"),
                 is_draining=Exists(waiting),
+                is_used=Exists(calls) | Exists(executions),
             )
         )
         return workflows
@@ -193,6 +205,10 @@ class WorkflowAdmin(GuardedAdmin):
     def refuse_deletion(self, row: Any) -> None:
         """Raise a refusal if the workflow is called or has executions."""
         row.refuse_deletion()
+
+    def is_deletable(self, row: Any) -> bool:
+        """Return whether the workflow was neither called nor started when the page read it."""
+        return not row.is_used
 
     # Other pages and actions
 

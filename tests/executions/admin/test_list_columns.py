@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
@@ -81,8 +82,10 @@ class TestColumns:
 
     @pytest.mark.parametrize(("model", "options"), lists_with_optional_columns())
     def test_optional_columns_have_headings_and_take_no_statement_per_row(
-        self, admin_client: Client, model: Any, options: Any
+        self, admin_client: Client, model: Any, options: Any, settings: Any
     ) -> None:
+        settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+        settings.SECRETS_KEY = [Fernet.generate_key().decode()]
         for name in options.optional_columns:
             own = getattr(options, name, None)
             assert own is None or isinstance(own.short_description, Promise), name

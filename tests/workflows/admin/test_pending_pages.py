@@ -89,7 +89,7 @@ class TestChangePage:
         assert f'href="{page(execution)}"' in html
         assert f'href="{page(scenario.callee)}"' in html
         assert page(pending, "withdraw") in html
-        assert "Apply now" in html
+        assert "Apply now" not in html
         assert "could not be applied" not in html
 
     def test_change_page_counts_executions_of_callers(

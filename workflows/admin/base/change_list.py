@@ -13,16 +13,17 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page
 from django.db import DataError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.text import capfirst
 
-from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.formatting import admin_url, log_url
 from workflows.admin.base.generics import ModelAdmin, Paginator
 from workflows.db.bounded_count import COUNT_LIMIT, RowCount, count_rows
 from workflows.models import SavedFilter
 from workflows.models.saved_filter import normalize_query
+from workflows.templatetags.admin_lists import list_title
 from workflows.values import csv_cells
 
 CHUNK = 500
@@ -71,7 +72,7 @@ class TitledList(ChangeList):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         if not self.is_popup:
-            self.title = capfirst(str(self.opts.verbose_name_plural))
+            self.title = list_title(self.model)
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return the parameters that filter rows."""
@@ -83,8 +84,31 @@ class TitledList(ChangeList):
 class ListAdmin(ModelAdmin[Any]):
     """A list with CSV download that redirects to the unfiltered list if a filter is invalid."""
 
+    list_title: ClassVar[Any] = ""
+    """The name of the list, if it is not the plural of the model."""
     optional_columns: ClassVar[Sequence[str]] = ()
     """The columns that users can add to those of ``list_display``."""
+
+    has_history: ClassVar[bool] = True
+    """True if the page of a record links Django's history, for users who may not read the log."""
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form, with a link to the audit entries or the history of the record."""
+        row = context.get("original")
+        cuid = getattr(row, "cuid", "")
+        context.setdefault("log_url", cuid and log_url(request, cuid))
+        context["has_history"] = self.has_history
+        may_delete = row is not None and self.has_delete_permission(request, row)
+        if may_delete and not self.is_deletable(row):
+            context["show_delete"] = False
+            context["undeletable_url"] = admin_url(row, "delete", row.pk)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def is_deletable(self, row: Any) -> bool:
+        """Return whether no guard refuses the deletion of the row."""
+        return True
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list."""

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from workflows.admin.base.formatting import row_id
@@ -115,6 +116,17 @@ def _parse_moment(value: object) -> datetime:
     return moments.to_utc(moment)
 
 
+class RelatedListFilter(admin.RelatedFieldListFilter):
+    """A filter by a related row that names the choice of the rows without one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_value_display = SafeString(gettext("None"))
+
+
+admin.FieldListFilter.register(
+    lambda field: bool(field.remote_field), RelatedListFilter, take_priority=True
+)
 admin.FieldListFilter.register(
     lambda field: isinstance(field, models.DateTimeField), MomentListFilter, take_priority=True
 )

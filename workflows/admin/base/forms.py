@@ -66,6 +66,14 @@ def _as_submitted(value: Any) -> Any:
     return "" if value is None else str(value).replace("\r\n", "\n")
 
 
+LABELS = {
+    "cuid": gettext_lazy("ID"),
+    "given_up_in_a_row": gettext_lazy("Deliveries given up in a row"),
+    "url": gettext_lazy("URL"),
+}
+"""Labels of fields whose names are not words of the admin."""
+
+
 class EditForm(ModelForm[Any]):
     """A form that writes only the fields that the user changed.
 

@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import connections, models, transaction
@@ -31,7 +31,7 @@ from workflows.admin.base.change_list import (
     list_context,
 )
 from workflows.admin.base.formatting import admin_url, back_url, link, log_url
-from workflows.admin.base.forms import DB, EditForm, GuardedForm, ObjectField
+from workflows.admin.base.forms import DB, LABELS, EditForm, GuardedForm, ObjectField
 from workflows.admin.base.refusals import REFUSING, log_refusal, refusal_html, refusal_of
 from workflows.admin.base.submit_once import forget_new_messages, mark_done
 from workflows.audit.audited_model import deletion_attempt, save_columns
@@ -113,14 +113,6 @@ class EditAdmin(ListAdmin):
             super().save_model(request, obj, form, change)
 
 
-LABELS = {
-    "cuid": _("ID"),
-    "given_up_in_a_row": _("Deliveries given up in a row"),
-    "url": _("URL"),
-}
-"""Labels of fields whose names are not words of the admin."""
-
-
 class GuardedAdmin(EditAdmin):
     """Base class for models whose edits may be refused by guards.
 
@@ -148,6 +140,19 @@ class GuardedAdmin(EditAdmin):
         kwargs["labels"] = {**LABELS, **(kwargs.get("labels") or {})}
         form = super().get_form(request, obj, change=change, **kwargs)
         return type(form.__name__, (form,), {"refusal": getattr(request, _REFUSED, None)})
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields. A new record has no values yet that only the system writes."""
+        fields = super().get_fields(request, obj)
+        given = () if obj is not None else self.get_readonly_fields(request, obj)
+        return [name for name in fields if name not in given]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field of a form. It offers no deletion of a row that the record refers to."""
+        found: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(found and found.widget, RelatedFieldWidgetWrapper):
+            found.widget.can_delete_related = False
+        return found
 
     @admin.display(description=_("ID"), ordering="cuid")
     def public_id(self, row: Any) -> str:
@@ -210,6 +215,14 @@ class GuardedAdmin(EditAdmin):
 
     def refuse_deletion(self, row: Any) -> None:
         """Raise the refusal of the model's guard if the row cannot be deleted."""
+
+    def is_deletable(self, row: Any) -> bool:
+        """Return whether ``refuse_deletion`` accepts it. Override this if that takes locks."""
+        try:
+            self.refuse_deletion(row)
+        except Refusal:
+            return False
+        return True
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what Django's confirmation page lists, with guard refusals as protected rows.
@@ -363,9 +376,16 @@ class ReadOnlyAdmin(GuardedAdmin):
 
     def render_row(self, request: HttpRequest, row: Any, **options: Any) -> HttpResponse:
         """Return the page of one row; ``options`` are passed to ``row_context``."""
-        return self.render_page(
-            request, self.page_template, self.row_context(request, row, **options), row=row
-        )
+        context = {"is_own_page": True, **self.row_context(request, row, **options)}
+        return self.render_page(request, self.page_template, context, row=row)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Redirect to the page of the row, which shows what happened."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(admin_url(self.model, "change", object_id))
 
     def row_context(self, request: HttpRequest, row: Any, **options: Any) -> dict[str, Any]:
         """Return the template context of the page of one row."""
