@@ -15,9 +15,11 @@ A test file that is named on the command line runs completely on PostgreSQL.
 from __future__ import annotations
 
 import fcntl
+import gc
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,9 +32,17 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
+from pytest_django.plugin import blocking_manager_key
 
 PRESERVED_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 """The tables with rows from migrations that tests do not change."""
+
+VACUUM_AFTER = 25
+"""The resets after which PostgreSQL gives back the space of deleted rows.
+
+Without it, each scan also reads the pages that tests with thousands of rows have left.
+"""
+_resets = 0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,6 +97,7 @@ def empty_tables(using: str = "default") -> None:
             # Keys and triggers are not checked for a replica.
             cursor.execute("SET LOCAL session_replication_role = replica")
             cursor.execute(";".join(deletions))
+        _vacuum(database, tables)
         return
     with (
         database.constraint_checks_disabled(),
@@ -95,6 +106,14 @@ def empty_tables(using: str = "default") -> None:
     ):
         for deletion in deletions:
             cursor.execute(deletion)
+
+
+def _vacuum(database: Any, tables: list[str]) -> None:
+    global _resets
+    _resets += 1
+    if _resets % VACUUM_AFTER == 0 and not database.in_atomic_block:
+        with database.cursor() as cursor:
+            cursor.execute(f"VACUUM {', '.join(tables)}")
 
 
 def address_for_processes(directory: Path) -> str:
@@ -118,8 +137,28 @@ def _teardown(self: Any) -> None:
         empty_tables(using)
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     TransactionTestCase._fixture_teardown = _teardown  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # Neither migrations nor the collection of tests leave garbage that is worth its search.
+    gc.disable()
+    if session.config.getoption("numprocesses", None):
+        # Meanwhile, the workers collect the tests.
+        threading.Thread(target=_create_template_first, args=[session.config], daemon=True).start()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _create_template_first(config: pytest.Config) -> None:
+    with config.stash[blocking_manager_key].unblock():
+        _create_template(config)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -132,34 +171,42 @@ def django_db_modify_db_settings(
 
     ``migrate`` still runs on the copy, and only installs the triggers.
     """
-    directory = Path(request.config.cache.mkdir("databases"))
     with django_db_blocker.unblock():
-        copy = _copy_template(directory)
+        copy = _copy_template(_create_template(request.config))
     yield
     if copy is not None:
         copy.close()
 
 
-def _copy_template(directory: Path) -> sqlite3.Connection | None:
-    """Create the template if it is missing, and use it for the database of this process.
+def _create_template(config: pytest.Config) -> str:
+    """Migrate the template if it is missing; return the name of its database or file."""
+    directory = Path(config.cache.mkdir("databases"))
+    name = _name_template()
+    if connection.vendor == "postgresql":
+        name = f"holdfast_{name}"
+        with _locked(directory / "postgresql"):
+            if not _template_exists(name):
+                _migrate(name)
+        return name
+    template = directory / f"{name}.sqlite3"
+    with _locked(template):
+        if not template.exists():
+            _migrate(f"{template}.part")
+            os.replace(f"{template}.part", template)
+    return str(template)
+
+
+def _copy_template(template: str) -> sqlite3.Connection | None:
+    """Use a copy of the template as the database of this process.
 
     Returns:
         A connection that keeps the copy in memory alive; None on PostgreSQL.
     """
     if connection.vendor == "postgresql":
-        with _locked(directory / "postgresql"):
-            name = f"holdfast_{_name_template()}"
-            if not _template_exists(name):
-                _migrate(name)
-        connection.settings_dict["TEST"]["TEMPLATE"] = name
+        connection.settings_dict["TEST"]["TEMPLATE"] = template
         return None
     # In memory: pytest-django does not add the suffix of the worker for this backend.
     connection.settings_dict["TEST"]["NAME"] = None
-    template = directory / f"{_name_template()}.sqlite3"
-    with _locked(template):
-        if not template.exists():
-            _migrate(f"{template}.part")
-            os.replace(f"{template}.part", template)
     name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
     copy = sqlite3.connect(name, uri=True)
     with closing(sqlite3.connect(template)) as source:

