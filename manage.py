@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Command line of Holdfast."""
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,8 @@ COULD_NOT_RUN = 3
 def main() -> None:
     """Run the named command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflows_project.settings")
+    # Imports and migrations create many objects that stay, and each search for garbage reads them.
+    gc.set_threshold(20_000, 10, 20)
     try:
         run_command()
     except KeyboardInterrupt:

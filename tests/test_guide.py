@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import yaml
 from cryptography.fernet import Fernet
 from django.conf import settings as project
 from django.core.management import get_commands, load_command_class
+from django.db import connection
 from django.test import Client
 
 from tests.commands import run
@@ -35,22 +39,43 @@ ROOT = Path(project.BASE_DIR)
 @pytest.mark.parametrize("name", WITH_SCRIPT)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_of_page_print_what_it_says(
-    live_server: Any, settings: Any, client: Client, tmp_path: Path, shell: str, name: str
+    live_server: Any,
+    settings: Any,
+    client: Client,
+    tmp_path: Path,
+    quickstart: sqlite3.Connection,
+    shell: str,
+    name: str,
 ) -> None:
     require_program(shell)
     page, port = Page(DOCS / name), str(find_free_port())
     settings.HTTP_REQUEST_HOSTS = [f"127.0.0.1:{port}"]
     settings.HTTP_REQUEST_ALLOW_HTTP = settings.HTTP_REQUEST_ALLOW_LOOPBACK = True
     settings.SECRETS_KEY = [Fernet.generate_key().decode()]
-    run("create_roles")  # a migration makes them, and a test before may have deleted them
-    settings.DEBUG = True
-    run("quickstart", no_serve=True, password=PASSWORD)
-    settings.DEBUG = False
+    load_quickstart(quickstart, settings)
     add_secrets(client, page.secrets)
     variables = {"HOLDFAST": live_server.url, "PASSWORD": PASSWORD, "PORT": port}
     done = run_script(shell, page.script, tmp_path, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.replace("\r\n", "\n") == page.output, done.stderr
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> Iterator[sqlite3.Connection]:
+    """A database for the data that ``quickstart`` leaves, which are created once."""
+    with closing(sqlite3.connect(":memory:")) as copy:
+        yield copy
+
+
+def load_quickstart(copy: sqlite3.Connection, settings: Any) -> None:
+    if copy.execute("SELECT 1 FROM sqlite_master").fetchone():
+        copy.backup(connection.connection)
+        return
+    run("create_roles")  # a migration makes them, and a test before may have deleted them
+    settings.DEBUG = True
+    run("quickstart", no_serve=True, password=PASSWORD)
+    settings.DEBUG = False
+    connection.connection.backup(copy)
 
 
 def add_secrets(client: Client, secrets: dict[str, str]) -> None:
@@ -154,13 +179,14 @@ def test_tests_that_the_patterns_page_names_exist() -> None:
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_python_client_prints_what_curl_prints(
-    live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    live_server: Any,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+    quickstart: sqlite3.Connection,
 ) -> None:
     page = Page(DOCS / "how-to" / "python-client.md")
-    run("create_roles")
-    settings.DEBUG = True
-    run("quickstart", no_serve=True, password=PASSWORD)
-    settings.DEBUG = False
+    load_quickstart(quickstart, settings)
     monkeypatch.setenv("HOLDFAST", live_server.url)
     monkeypatch.setenv("PASSWORD", PASSWORD)
     capsys.readouterr()

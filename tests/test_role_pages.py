@@ -215,13 +215,9 @@ def test_page_is_visible_by_role(who: str, settings: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("who", EVERYBODY)
-def test_page_accepts_post_by_role(who: str, settings: Any) -> None:
+def test_page_accepts_post_by_role(settings: Any) -> None:
     """Check that a button works for the same roles as the API route."""
     made = create_samples(settings, is_staff=True)
-    client = Client()
-    if who != ANONYMOUS:
-        client.force_login(made.users[who])
     name = "admin:executions_execution_decide"
     posts = {
         "submit": (
@@ -254,50 +250,55 @@ def test_page_accepts_post_by_role(who: str, settings: Any) -> None:
         ),
     }
     sent = {f"{_open(made.at_a_form)}-note": "n", "note": "w"}
-    for button, (path, execution, may) in posts.items():
-        before = _current_steps(execution)
-        with roll_back():
-            client.post(path, sent)
-            assert (_current_steps(execution) != before) == (who in may), button
+    for who in EVERYBODY:
+        client = Client()
+        if who != ANONYMOUS:
+            client.force_login(made.users[who])
+        for button, (path, execution, may) in posts.items():
+            before = _current_steps(execution)
+            with roll_back():
+                client.post(path, sent)
+                assert (_current_steps(execution) != before) == (who in may), (who, button)
 
 
 def _current_steps(execution: Execution) -> list[Any]:
     return list(execution.steps.open().values_list("node_id", "state", "votes__approves"))
 
 
-@pytest.mark.parametrize("who", sorted(READERS))
-def test_execution_page_has_buttons_by_role(who: str, settings: Any) -> None:
+def test_execution_page_has_buttons_by_role(settings: Any) -> None:
     made = create_samples(settings, is_staff=True)
-    client = Client()
-    client.force_login(made.users[who])
     buttons = {
         made.at_a_form: ("submit", PARTICIPANTS),
         made.at_a_vote: ("approve", PARTICIPANTS),
         made.asleep: ("wake", OPERATORS),
         made.in_an_incident: ("retry", OPERATORS),
     }
-    for execution, (name, may) in buttons.items():
-        page = reverse("admin:executions_execution_change", args=[execution.pk])
-        html = client.get(page).content.decode()
-        step = _open(execution)
-        assert ((f"/{name}/{step}/" in html) or (f"/{step}/{name}/" in html)) == (who in may), name
-        assert (f"/{execution.pk}/cancel/" in html) == (who in OPERATORS)
+    for who in sorted(READERS):
+        client = Client()
+        client.force_login(made.users[who])
+        for execution, (name, may) in buttons.items():
+            page = reverse("admin:executions_execution_change", args=[execution.pk])
+            html = client.get(page).content.decode()
+            step = _open(execution)
+            has_button = f"/{name}/{step}/" in html or f"/{step}/{name}/" in html
+            assert has_button == (who in may), (who, name)
+            assert (f"/{execution.pk}/cancel/" in html) == (who in OPERATORS), who
 
 
-@pytest.mark.parametrize("who", sorted(READERS))
-def test_workflow_page_has_buttons_by_role(who: str, settings: Any) -> None:
+def test_workflow_page_has_buttons_by_role(settings: Any) -> None:
     """The type is locked, so the page also shows remedies."""
     made = create_samples(settings, is_staff=True)
-    client = Client()
-    client.force_login(made.users[who])
-    response = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
-    page = response.content.decode()
-    assert "Why the type is locked" in page
     buttons = {
         reverse("admin:workflows_workflow_change_type"): OPERATORS,
         reverse("admin:executions_execution_start", args=[made.workflow.pk]): OPERATORS,
         reverse("admin:workflows_workflow_edit", args=[made.workflow.pk]): DESIGNERS,
         'name="_save"': DESIGNERS,
     }
-    for button, may in buttons.items():
-        assert (button in page) == (who in may), button
+    for who in sorted(READERS):
+        client = Client()
+        client.force_login(made.users[who])
+        response = client.get(reverse("admin:workflows_workflow_change", args=[made.workflow.pk]))
+        page = response.content.decode()
+        assert "Why the type is locked" in page, who
+        for button, may in buttons.items():
+            assert (button in page) == (who in may), (who, button)

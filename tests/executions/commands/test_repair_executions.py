@@ -45,7 +45,20 @@ def repair_as_json(*arguments: str, **options: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", REPAIRABLE)
+ON_BOTH_DATABASES = {
+    *{invariant: name for name, (invariant, _) in reversed(REPAIRABLE.items())}.values(),
+    *("closure removed", "jobs deleted", "branch before a join closed"),
+}
+"""The first damage of each invariant, and other damage that differs most from it."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ON_BOTH_DATABASES else pytest.mark.sqlite)
+        for name in REPAIRABLE
+    ],
+)
 def test_repair_resolves_damage_and_executions_can_be_completed(
     target: DamageTarget, name: str
 ) -> None:
