@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.test import Client
 
 from executions import demo
@@ -144,6 +145,10 @@ def played(transactional_db: None) -> Any:
 
 
 @pytest.fixture
-def operator(played: Any, walking: Callable[..., Walk]) -> Walk:
-    """Return an administrator at the home page."""
-    return walking(user_in("administrator", username="ada", is_staff=True))
+def operator(played: Any, walking: Callable[..., Walk], request: pytest.FixtureRequest) -> Walk:
+    """Return an administrator at the home page; a parameter switches JavaScript on or off."""
+    ada = get_user_model().objects.filter(username="ada").first()
+    return walking(
+        ada or user_in("administrator", username="ada", is_staff=True),
+        java_script_enabled=getattr(request, "param", True),
+    )

@@ -1,4 +1,4 @@
-"""Type changes and graph editing, with the number of clicks that each takes."""
+"""Graph editing, with the number of clicks that it takes."""
 
 from __future__ import annotations
 
@@ -7,49 +7,15 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from executions import services
-from executions.demo import CALLEE, CALLER
+from executions.demo import CALLEE
 from tests.browser.accessibility import find_faults
-from tests.browser.test_tasks import to_workflows
 from tests.workflows.admin.staff import page as address
 from workflows import editing
 from workflows.graph import node_types, parse
 from workflows.graph.edit_steps import add_node_after, set_node_data
-from workflows.models import GraphDraft, PendingChange, Workflow
+from workflows.models import GraphDraft, Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
-
-CHANGE = "Change finding type"
-SEE = "Preview the change"
-
-
-def see_both_together(operator: Any) -> None:
-    """Go from the page of the caller to the preview of a change of both workflows."""
-    operator.click("link", CHANGE)
-    operator.choose("New type:", "Policy Exception")
-    operator.click("button", SEE)
-    operator.click("link", "Select these 2 workflows")
-
-
-def test_change_a_caller_and_its_callee_together_in_8_clicks(operator: Any, played: Any) -> None:
-    to_workflows(operator, CALLER)
-    see_both_together(operator)
-    operator.write("Reason:", "Reclassified")
-    operator.click("button", "Change 2 workflows")
-    assert operator.sees("2 workflows changed")
-    names = Workflow.objects.values_list("entity_name_type__name", flat=True)
-    assert set(names) == {"Policy Exception"}
-
-
-def test_change_when_drained_in_8_clicks(operator: Any, played: Any) -> None:
-    execution = services.start(played.caller, played.finding)
-    to_workflows(operator, CALLER)
-    see_both_together(operator)
-    assert operator.sees("when the live execution has ended")
-    operator.click("button", "Put the change on hold")
-    assert operator.sees("Change on hold")
-    services.cancel(execution)
-    assert PendingChange.objects.get().state == "applied"
 
 
 def test_build_five_nodes_with_a_call_in_26_clicks(operator: Any, played: Any) -> None:

@@ -22,7 +22,7 @@ from workflows.models import CHANGE_CONTEXT, PendingChange, Version, Workflow
 from workflows.models.pending_change import find_draining
 from workflows.refusals import Refusal
 from workflows.trigger_types import get_trigger_types
-from workflows.visibility import may_view
+from workflows.visibility import OPERATE, may_view
 
 LISTED = 20
 
@@ -89,6 +89,7 @@ def sections(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
         "may_view_versions": may_view_versions,
         "all_executions_url": admin_url(execution, "changelist", workflow=workflow.pk),
         "versions": versions,
+        "may_move": has_perm(OPERATE),
         "versions_total": len(versions) if len(versions) < LISTED else workflow.versions.count(),
         "versions_url": admin_url(Version, "changelist", workflow=workflow.pk),
         "callers": calls.callers,

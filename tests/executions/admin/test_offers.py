@@ -21,7 +21,7 @@ from tests.factories import (
     save_line,
 )
 from tests.people import create_samples
-from tests.workflows.admin.staff import page, text
+from tests.workflows.admin.staff import page, staff, text
 from workflows import editing
 from workflows.models import Workflow
 
@@ -130,6 +130,29 @@ class TestMoves:
         assert not self.offers(operator, execution)[0]
         save_line(scenario.callee, form(label="Other"))
         assert self.offers(operator, execution)[0]
+
+    def test_workflow_page_moves_the_executions_of_an_older_version(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        save_line(scenario.callee, form())
+        execution = services.start(scenario.callee, scenario.finding)
+        move = reverse("admin:executions_execution_move_version", args=[execution.version_id])
+        assert move not in text(operator.get(page(scenario.callee)))
+        save_line(scenario.callee, form(label="Other"))
+        assert move in text(operator.get(page(scenario.callee)))
+        viewer = staff("workflows.view_workflow", "workflows.view_version")
+        assert move not in text(viewer.get(page(scenario.callee)))
+
+
+class TestStarts:
+    def test_entity_page_has_a_button_for_each_of_few_workflows(
+        self, operator: Client, scenario: Scenario
+    ) -> None:
+        html = text(operator.get(page(scenario.finding)))
+        assert f"Start “{scenario.caller}”</button>" in html and "start-workflow" not in html
+        WorkflowFactory.create_batch(3, entity_name_type=scenario.limitation)
+        html = text(operator.get(page(scenario.finding)))
+        assert f"Start “{scenario.caller}”</button>" not in html and "start-workflow" in html
 
 
 class TestWebhooks:
