@@ -45,9 +45,9 @@ def callee_source() -> dict[str, Any]:
     """Return the graph of workflow 3, which marks the finding as assessed."""
     return {
         "nodes": [
-            _node("start", "start", 0, label="Start"),
-            _node("assess", "set_field", 1, label="Mark as assessed", values={"assessed": True}),
-            _node("end", "end", 2, label="End"),
+            _node("start", "start", label="Start"),
+            _node("assess", "set_field", label="Mark as assessed", values={"assessed": True}),
+            _node("end", "end", label="End"),
         ],
         "edges": [_edge("start", "assess"), _edge("assess", "end")],
     }
@@ -72,10 +72,10 @@ def caller_source(callee: Workflow) -> dict[str, Any]:
     }
     return {
         "nodes": [
-            _node("start", "start", 0, label="Start"),
-            _node("review", "user_action", 1, **review),
-            _node("limitation", "run_workflow", 2, label="Assess", workflow=callee.cuid),
-            _node("end", "end", 3, label="End"),
+            _node("start", "start", label="Start"),
+            _node("review", "user_action", **review),
+            _node("limitation", "run_workflow", label="Assess", workflow=callee.cuid),
+            _node("end", "end", label="End"),
         ],
         "edges": [
             _edge("start", "review"),
@@ -85,8 +85,8 @@ def caller_source(callee: Workflow) -> dict[str, Any]:
     }
 
 
-def _node(node_id: str, node_type: str, row: int, **data: Any) -> dict[str, Any]:
-    return {"id": node_id, "type": node_type, "position": {"x": 0, "y": 140 * row}, "data": data}
+def _node(node_id: str, node_type: str, **data: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": node_type, "data": data}
 
 
 def _edge(source: str, target: str) -> dict[str, str]:

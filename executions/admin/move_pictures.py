@@ -128,7 +128,7 @@ class _Painter:
         urls: Mapping[str, str],
     ) -> Picture:
         diagram = build_diagram(
-            version.source,
+            version.source_with_positions,
             urls=urls,
             marks={node: [_mark(number)] for node, number in numbers.items() if number},
             states=states,

@@ -63,7 +63,7 @@ def path_diagram(
         counts = _count_by_version(execution)[execution.version_id]
     else:
         counts = count_visits(execution)
-    return _diagram(execution, execution.version.source, counts, urls, title, "graph")
+    return _diagram(execution, execution.version, counts, urls, title, "graph")
 
 
 def earlier_paths(execution: Execution) -> list[tuple[int, SafeString | None]]:
@@ -79,7 +79,7 @@ def earlier_paths(execution: Execution) -> list[tuple[int, SafeString | None]]:
             continue
         title = gettext("Path on version %(number)s") % {"number": version.number}
         key = f"graph-of-{version.number}"
-        diagram = _diagram(execution, version.source, counts[version.pk], {}, title, key)
+        diagram = _diagram(execution, version, counts[version.pk], {}, title, key)
         found.append((version.number, diagram))
     return found
 
@@ -95,13 +95,14 @@ def _count_by_version(execution: Execution) -> dict[int, Counter[VisitKey]]:
 
 def _diagram(
     execution: Execution,
-    source: Any,
+    version: Version,
     counts: Counter[VisitKey],
     urls: dict[str, str],
     title: str,
     key: str,
 ) -> SafeString | None:
-    """Return the diagram of a graph with the visits of an execution."""
+    """Return the diagram of a version with the visits of an execution."""
+    source = version.source_with_positions
     types = {str(node.get("id")): node.get("type") for node in list_objects(source, "nodes")}
     states: dict[str, str] = {}
     visits: dict[str, int] = defaultdict(int)
@@ -117,7 +118,7 @@ def _diagram(
     diagram = build_diagram(
         source,
         urls=urls,
-        marks=_marks(execution, source, visits),
+        marks=_marks(execution, version, visits),
         states={node_id: (state, str(_STATE_LABELS[state])) for node_id, state in states.items()},
         lines=dict.fromkeys(_taken_edges(source, exits, set(visits)), "taken"),
         current=_current_node(states),
@@ -131,11 +132,13 @@ def _current_node(states: Mapping[str, str]) -> str | None:
     return next((node for place, node in places if place < _PRECEDENCE.index(DONE)), None)
 
 
-def _marks(execution: Execution, source: Any, visits: Mapping[str, int]) -> dict[str, list[Mark]]:
+def _marks(
+    execution: Execution, version: Version, visits: Mapping[str, int]
+) -> dict[str, list[Mark]]:
     """Return the marks of nodes: completed items of an open call, else the number of visits."""
     found = {node: [_visits_mark(number)] for node, number in visits.items() if number > 1}
     # The open calls are on the present version.
-    nodes = list_objects(source, "nodes") if source is execution.version.source else []
+    nodes = list_objects(version.source, "nodes") if version == execution.version else []
     if any(FOR_EACH in (node.get("data") or {}) for node in nodes):
         calls = Step.objects.open().filter(execution=execution, input__has_key=ITEMS)
         counts: Any

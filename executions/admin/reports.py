@@ -305,8 +305,8 @@ class Reports:
 
     def heat_map(self) -> SafeString | None:
         """Return the graph of the chosen workflow, whose boxes show the time in each step."""
-        versions = Version.objects.filter(workflow=self.workflow).order_by("-number")
-        source = versions.values_list("source", flat=True).first()
+        latest = Version.objects.filter(workflow=self.workflow).order_by("-number").first()
+        source = None if latest is None else latest.source_with_positions
         times = {row.node_id: row for row in self.measured.steps}
         most = max((row.median for row in times.values()), default=0)
         diagram = build_diagram(

@@ -119,6 +119,49 @@ def test_labels_cover_neither_each_other_nor_boxes(
     assert not any(overlap(one, other) for one, other in combinations(shapes, 2))
 
 
+@given(graphs(), st.data())
+def test_boxes_lie_at_their_positions_and_edges_connect_them(
+    graph: tuple[list[str], list[tuple[str, str]]], data: st.DataObject
+) -> None:
+    ids, edges = graph
+    number = st.integers(-1000, 1000)
+    chosen = (
+        data.draw(st.dictionaries(st.sampled_from(ids), st.tuples(number, number))) if ids else {}
+    )
+    result = layout_graph(ids, edges, [], {**chosen, "removed": (0, 0)})
+    assert list(result.boxes) == ids
+    assert all((result.boxes[key].x, result.boxes[key].y) == at for key, at in chosen.items())
+    others = [box for key, box in result.boxes.items() if key not in chosen]
+    for box in others:
+        assert not any(overlap(box, other) for other in result.boxes.values() if other is not box)
+    for (source, target), route in zip(edges, result.routes, strict=True):
+        above, below = result.boxes[source], result.boxes[target]
+        (x, y), (to_x, to_y) = route.points[0], route.points[-1]
+        assert above.x < x < above.x + above.width and y == above.bottom
+        assert below.x < to_x < below.x + below.width and to_y == below.y
+        if chosen:
+            assert all(
+                result.left <= x <= result.left + result.width + 0.1 for x, _ in route.points
+            )
+
+
+def test_nodes_without_position_lie_side_by_side_below_the_one_before_them() -> None:
+    ids, edges = chain(4)
+    edges.append(("n1", "n4"))
+    at = {"n0": (0.0, 0.0), "n1": (500.0, 0.0), "n3": (0.0, 300.0)}
+    boxes = layout_graph([*ids, "n4"], edges, [], at).boxes
+    assert (boxes["n2"].x, boxes["n2"].y > HEIGHT) == (500, True)
+    assert (boxes["n4"].x >= 500 + WIDTH, boxes["n4"].y) == (True, boxes["n2"].y)
+
+
+def test_edge_goes_around_boxes_between_positions() -> None:
+    at = {"n0": (0.0, 0.0), "n1": (0.0, 150.0), "n2": (0.0, 300.0)}
+    edges = [("n0", "n2"), ("n2", "n0")]
+    for route in layout_graph(list(at), edges, [], at).routes:
+        assert len(route.points) == 4
+        assert not 0 <= route.points[1][0] <= WIDTH
+
+
 def test_large_graph_takes_bounded_time_with_direct_edges() -> None:
     ids = [f"n{number}" for number in range(1000)]
     edges = [(ids[at], ids[at + 1]) for at in range(999)]

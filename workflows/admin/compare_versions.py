@@ -139,7 +139,7 @@ def _merge_sources(before: Any, after: Any) -> dict[str, Any]:
 
 
 def _diagram(before: Version, after: Version, changes: GraphChanges) -> Any:
-    merged = _merge_sources(before.source, after.source)
+    merged = _merge_sources(before.source_with_positions, after.source_with_positions)
     known: set[Any] = set()
     edges = []
     for edge in merged["edges"]:

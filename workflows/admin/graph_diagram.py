@@ -27,7 +27,8 @@ from workflows.admin.diagram_shapes import (
 )
 from workflows.graph import RUN_WORKFLOW, node_types
 from workflows.graph.comparison import EdgeKey, edge_key, list_objects
-from workflows.graph.layout import ROW_GAP, layout_graph
+from workflows.graph.layout import ROW_GAP, Layout, layout_graph
+from workflows.graph.positions import Positions, list_positions
 
 __all__ = [
     "MAX_NODES",
@@ -37,11 +38,14 @@ __all__ = [
     "InsertLink",
     "Mark",
     "NodeBox",
+    "box_positions",
     "build_diagram",
     "callees_of",
+    "displayed_positions",
     "icon",
     "icon_of",
     "label_of",
+    "layout_diagram",
     "render_diagram",
     "type_title",
 ]
@@ -60,6 +64,7 @@ class Diagram:
     lines: list[EdgeLine] = field(default_factory=list)
     current: str | None = None
     """The id of the node to go to: its box has the id ``<key>-current``."""
+    positions: Positions = field(default_factory=dict)
 
 
 def icon(name: str) -> SafeString:
@@ -102,7 +107,7 @@ def build_diagram(
     """
     urls, marks, states, lines = urls or {}, marks or {}, states or {}, lines or {}
     inserts = inserts or {}
-    found = Diagram(current=current)
+    found = Diagram(current=current, positions=list_positions(source))
     known: set[str] = set()
     exit_labels: dict[str, Mapping[str, str]] = {}
     for node in list_objects(source, "nodes"):
@@ -153,23 +158,46 @@ def type_title(node_type: str) -> str:
     return known.title if known else node_type
 
 
-def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
+def layout_diagram(diagram: Diagram) -> Layout | None:
+    """Return the places of the boxes and lines, or None without nodes or with too many."""
+    if not diagram.nodes or len(diagram.nodes) > MAX_NODES:
+        return None
+    return layout_graph(
+        [node.id for node in diagram.nodes],
+        [(line.source, line.target) for line in diagram.lines],
+        [label_width(line) for line in diagram.lines],
+        {key: (at["x"], at["y"]) for key, at in diagram.positions.items()},
+    )
+
+
+def displayed_positions(source: Any) -> Positions:
+    """Return the position of each box in the diagram of a source; empty without a diagram."""
+    diagram = build_diagram(source)
+    layout = layout_diagram(diagram)
+    return {} if layout is None else box_positions(layout)
+
+
+def box_positions(layout: Layout) -> Positions:
+    """Return the position of each box in whole numbers."""
+    return {key: {"x": round(box.x), "y": round(box.y)} for key, box in layout.boxes.items()}
+
+
+def render_diagram(
+    diagram: Diagram, title: str, key: str, layout: Layout | None = None
+) -> SafeString | None:
     """Return a diagram as SVG in a scrollable frame.
 
     Args:
         key: the prefix of element ids. The top box has the id ``<key>-0``, a box whose state is
             ``SELECTED`` has the id ``<key>-selected``.
+        layout: the result of ``layout_diagram``, if it is known.
 
     Returns:
         The SVG, or None if the graph has no nodes or more than ``MAX_NODES``.
     """
-    if not diagram.nodes or len(diagram.nodes) > MAX_NODES:
+    layout = layout or layout_diagram(diagram)
+    if layout is None:
         return None
-    layout = layout_graph(
-        [node.id for node in diagram.nodes],
-        [(line.source, line.target) for line in diagram.lines],
-        [label_width(line) for line in diagram.lines],
-    )
     named = {node.id: node.title for node in diagram.nodes}
     routed = list(zip(diagram.lines, layout.routes, strict=True))
     # Lines with a state come last, so that they lie above the others.
@@ -182,12 +210,12 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
     }
     if diagram.current in anchors:
         anchors[diagram.current] = f"{key}-current"
-    width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN + ROW_GAP / 2
+    width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN + ROW_GAP
     return format_html(
         '<div class="graph" tabindex="0" role="region" aria-label="{title}">'
         '<svg xmlns="http://www.w3.org/2000/svg" role="{role}" aria-labelledby="{key}-title'
         ' {key}-desc" width="{width}" height="{height}"'
-        ' viewBox="-{margin} -{margin} {width} {height}">'
+        ' viewBox="{left} {top} {width} {height}">'
         '<title id="{key}-title">{title}</title><desc id="{key}-desc">{description}</desc>'
         "{lines}{boxes}{labels}{inserts}</svg></div>",
         title=title,
@@ -196,7 +224,8 @@ def render_diagram(diagram: Diagram, title: str, key: str) -> SafeString | None:
         key=key,
         width=round(width),
         height=round(height),
-        margin=_MARGIN,
+        left=round(layout.left) - _MARGIN,
+        top=round(layout.top) - _MARGIN,
         description=_describe(diagram, named),
         lines=draw_lines(routed, named),
         boxes=format_html_join(

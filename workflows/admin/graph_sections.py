@@ -109,7 +109,9 @@ def graph_section(
         for node_id, found in marks.items()
         if (text := ". ".join(mark.description for mark in found if mark.state == "incident"))
     }
-    diagram = build_diagram(version.source, urls=node_urls(version), marks=marks, states=states)
+    diagram = build_diagram(
+        version.source_with_positions, urls=node_urls(version), marks=marks, states=states
+    )
     title = gettext("Graph of %(version)s") % {"version": version}
     return {
         "graph": render_diagram(diagram, title, "graph"),

@@ -112,7 +112,7 @@ class VersionAdmin(GuardedAdmin):
     @admin.display(description=_("graph"))
     def graph(self, row: Version) -> str:
         """Return the source as indented JSON."""
-        return json_block(row.source) if row.source else DASH
+        return json_block(row.source_with_positions) if row.source else DASH
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

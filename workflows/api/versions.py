@@ -77,6 +77,9 @@ class VersionWithGraphSerializer(VersionSerializer):
         help_text="The live executions that the workflow has started on older versions. They can "
         "be moved to this one.",
     )
+    source = serializers.JSONField(  # type: ignore[assignment]
+        source="source_with_positions", read_only=True
+    )
     nodes = serializers.SerializerMethodField()
     edges = serializers.SerializerMethodField()
 
@@ -91,7 +94,7 @@ class VersionWithGraphSerializer(VersionSerializer):
     @extend_schema_field({"type": "array", "items": {"type": "object"}})
     def get_nodes(self, version: Version) -> Any:
         """Return the nodes of the source."""
-        return version.source.get("nodes")
+        return version.source_with_positions.get("nodes")
 
     @extend_schema_field({"type": "array", "items": {"type": "object"}})
     def get_edges(self, version: Version) -> Any:
@@ -156,7 +159,7 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
             .order_by("-number")
         )
         if self.action == "list":
-            return versions.defer("source")
+            return versions.defer("source", "positions")
         counted: QuerySet[Any] = versions.annotate(older_count=count_on_older_versions())
         return counted
 
@@ -176,8 +179,8 @@ class VersionViewSet(mixins.ListModelMixin, Resource):
         return workflow
 
     def etag(self, version: Version) -> str:
-        """Return the ETag of a version; its checksum covers everything except the notes."""
-        return f'"{checksum(version.checksum, version.notes)}"'
+        """Return the ETag of a version; its checksum covers neither notes nor positions."""
+        return f'"{checksum(version.checksum, version.notes, version.positions)}"'
 
     def answer(self, version: Version, status_code: int = status.HTTP_200_OK) -> Response:
         """Return a version with its graph and its ETag."""

@@ -13,9 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from workflows.db.json_values import canonical, find_unstorable
 from workflows.editing.graph_save import SavedGraph, save_graph
-from workflows.graph.comparison import compare_graphs
 from workflows.graph.edit_steps import GraphEditError, Source, require_editable
 from workflows.graph.merging import merge_graphs
+from workflows.graph.positions import (
+    list_positions,
+    merge_positions,
+    with_positions,
+    without_positions,
+)
 from workflows.models import DraftState, GraphDraft, Version, Workflow
 from workflows.refusals import MessageError
 
@@ -62,7 +67,7 @@ class Draft:
     def base_source(self) -> Source:
         """Return the source of the version that the draft is based on."""
         if self.row is None:
-            source: Source = self.latest.source
+            source: Source = self.latest.source_with_positions
             return source
         first: Source = self.row.states.get(number=0).source
         return first
@@ -73,14 +78,14 @@ def open_draft(workflow: Workflow, user: Any) -> Draft:
     latest: Version = workflow.latest_version
     row = GraphDraft.objects.filter(workflow=workflow, user=user).first()
     if row is None:
-        return Draft(latest.source, latest.number, latest.cuid, latest)
+        return Draft(latest.source_with_positions, latest.number, latest.cuid, latest)
     base, cuid = row.base, row.base_cuid
     if cuid != latest.cuid:
         first = row.states.get(number=0)
         # After a change of type, the latest version has the same source.
-        is_same = canonical(first.source) == canonical(latest.source)
+        is_same = _without_positions(first.source) == _without_positions(latest.source)
         if row.at == 0 and not is_same:
-            return Draft(latest.source, latest.number, latest.cuid, latest)
+            return Draft(latest.source_with_positions, latest.number, latest.cuid, latest)
         if is_same:
             base, cuid = latest.number, latest.cuid
     state = row.states.get(number=row.at)
@@ -177,7 +182,7 @@ def save_draft(
     draft = _open(workflow, user, token)
     saved = save_graph(
         workflow,
-        draft.source,
+        _with_their_moves(draft, draft.source),
         based_on=draft.base,
         read=draft.base_cuid,
         by=user,
@@ -194,6 +199,18 @@ def _open(workflow: Workflow, user: Any, token: str) -> Draft:
     if draft.token != token:
         raise DraftConflict
     return draft
+
+
+def _with_their_moves(draft: Draft, source: Source) -> Source:
+    """Return the source with the positions of the latest version, except for the draft's moves."""
+    base, theirs = draft.base_source(), draft.latest.positions or {}
+    merged = merge_positions(list_positions(base), list_positions(draft.source), theirs)
+    placed: Source = with_positions(source, merged)
+    return placed
+
+
+def _without_positions(source: Any) -> str:
+    return canonical(without_positions(source))
 
 
 def _create(workflow: Workflow, user: Any, draft: Draft) -> GraphDraft:
@@ -224,13 +241,14 @@ def _rebase(workflow: Workflow, user: Any, token: str, *, keep_changes: bool) ->
     draft = _open(workflow, user, token)
     if draft.row is None or not draft.is_stale:
         raise GraphEditError(gettext("The draft is already based on the latest version."))
-    theirs: Source = draft.latest.source
+    theirs: Source = draft.latest.source_with_positions
     merged = merge_graphs(draft.base_source(), draft.source, theirs)
+    mine = _with_their_moves(draft, merged.source)
     states = [(theirs, "")]
-    if compare_graphs(theirs, merged.source):
+    if canonical(theirs) != canonical(mine):
         states.append(
             (
-                merged.source,
+                mine,
                 gettext("Your changes on top of version {number}").format(
                     number=draft.latest.number
                 ),

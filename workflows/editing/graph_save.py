@@ -14,7 +14,9 @@ from django.utils.translation import gettext
 from workflows import guards
 from workflows.audit.log import Action, make_attempt, record, recording_refusals
 from workflows.db import locks
+from workflows.db.json_values import canonical
 from workflows.graph import Graph, WorkflowValidationError, normalize, parse
+from workflows.graph.positions import Positions, list_positions, without_positions
 from workflows.guards.database_errors import translate_database_errors
 from workflows.models import Candidate, Version, Workflow, call_queries
 from workflows.models.candidate import find_assignee_names, resolve_candidates
@@ -24,10 +26,15 @@ from workflows.refusals import Attempt, Problem
 
 @dataclass(frozen=True, slots=True)
 class SavedGraph:
-    """The saved version, and True if its number is new. ``version`` is None in a dry run."""
+    """The saved version, and True if its number is new. ``version`` is None in a dry run.
+
+    ``moved_only`` is True if nothing but the positions of nodes has changed: then the latest
+    version stays as it is, with the new positions.
+    """
 
     version: Version | None
     created: bool
+    moved_only: bool = False
 
 
 def save_graph(
@@ -44,7 +51,8 @@ def save_graph(
 ) -> SavedGraph:
     """Save a graph as the next version of a workflow.
 
-    If nothing uses the latest version, the new one replaces it under the same number.
+    If nothing uses the latest version, the new one replaces it under the same number. If only
+    positions of nodes have changed and there are no notes, the latest version gets them.
 
     Args:
         workflow: the workflow.
@@ -92,7 +100,8 @@ def _save_graph(
 ) -> SavedGraph:
     graph = parse(source, is_new=True)
     assert isinstance(source, dict)
-    source = normalize(source)
+    positions = list_positions(source)
+    source = normalize(without_positions(source))
     with transaction.atomic():
         own = _lock_for_save(workflow, graph)
         latest = own.latest_version
@@ -100,11 +109,24 @@ def _save_graph(
         _refuse_stale(latest, based_on, read)
         if check is not None:
             check()
+        moved_only = not notes and _is_moved_only(latest, source, positions)
         if dry_run:
-            return SavedGraph(None, latest.is_used)
+            return SavedGraph(None, not moved_only and latest.is_used, moved_only)
         before = _state_of(latest)
+        if moved_only:
+            _move(latest, positions)
+            after = _state_of(latest)
+            moved = make_attempt(own, Action.GRAPH_SAVED, before=before, after=after, by=by)
+            record([moved])
+            return SavedGraph(latest, created=False, moved_only=True)
         version, created = append_version(
-            own, source, latest=latest, by=by, notes=notes, candidates=candidates
+            own,
+            source,
+            latest=latest,
+            by=by,
+            notes=notes,
+            candidates=candidates,
+            positions=positions,
         )
         release_superseded([own.pk])
         # An edit that locks one of these rows in an older snapshot then starts again.
@@ -154,7 +176,20 @@ def _state_of(version: Version) -> dict[str, Any]:
         "version": version.number,
         "checksum": version.checksum,
         "notes": version.notes,
+        "positions": version.positions or {},
     }
+
+
+def _is_moved_only(latest: Version, source: dict[str, Any], positions: Positions) -> bool:
+    """Return True if the graph is that of the version, with other positions."""
+    is_same = canonical(source) == canonical(without_positions(latest.source))
+    return is_same and positions != (latest.positions or {})
+
+
+def _move(latest: Version, positions: Positions) -> None:
+    """Write the positions of a version that is otherwise write-once."""
+    latest.positions = positions
+    Version._base_manager.filter(pk=latest.pk).update(positions=positions)
 
 
 def _lock_for_save(workflow: Workflow, graph: Graph) -> Workflow:

@@ -36,7 +36,7 @@ def _find_called(ids: set[int]) -> list[Workflow]:
 
 def _file_data(rows: list[Workflow]) -> dict[str, Any]:
     latest = {
-        version.workflow_id: version.source
+        version.workflow_id: version.source_with_positions
         for version in Version.objects.filter(workflow__in=rows).latest_of_each().order_by()
     }
     titles = {row.cuid: row.title for row in rows}

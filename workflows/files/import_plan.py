@@ -15,6 +15,7 @@ from workflows.graph.comparison import (
     edge_key,
     list_objects,
 )
+from workflows.graph.positions import without_positions
 from workflows.models import EntityName, FindingType, RecordType, Workflow
 from workflows.refusals import Problem
 
@@ -125,6 +126,13 @@ class PlanItem:
     def changes_graph(self) -> bool:
         """Return True if the graph changes, even if only in positions or order."""
         return self.stored is None or canonical(self.stored.source) != canonical(self.source)
+
+    @property
+    def moves_only(self) -> bool:
+        """Return True if nothing but positions of nodes differs from the stored graph."""
+        return self.stored is not None and canonical(
+            without_positions(self.stored.source)
+        ) == canonical(without_positions(self.source))
 
     @property
     def graph_changes(self) -> GraphChanges:

@@ -281,7 +281,8 @@ class _Import:
                 source,
                 based_on=number,
                 by=self.by,
-                notes=self.why,
+                # A version that only gets other positions is not a new one, and has its notes.
+                notes="" if item.moves_only else self.why,
                 allow_unknown=self.allow_unknown,
             )
 

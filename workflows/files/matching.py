@@ -255,7 +255,7 @@ class _PlanBuilder:
     def read_current(self, items: list[PlanItem]) -> None:
         ids = [item.row.pk for item in items if item.row]
         latest = Version.objects.filter(workflow_id__in=ids).latest_of_each().order_by()
-        sources = dict(latest.values_list("workflow_id", "source"))
+        sources = {row.workflow_id: row.source_with_positions for row in latest}
         for item in items:
             if (row := item.row) is not None:
                 item.stored = StoredWorkflow(

@@ -14,8 +14,8 @@ RUN_WORKFLOW = "run_workflow"
 
 START_TO_END: dict[str, Any] = {
     "nodes": [
-        {"id": "start", "type": "start", "position": {"x": 0, "y": 0}, "data": {"label": "Start"}},
-        {"id": "end", "type": "end", "position": {"x": 0, "y": 160}, "data": {"label": "End"}},
+        {"id": "start", "type": "start", "data": {"label": "Start"}},
+        {"id": "end", "type": "end", "data": {"label": "End"}},
     ],
     "edges": [{"id": "start-end", "source": "start", "target": "end"}],
 }

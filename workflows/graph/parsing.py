@@ -16,6 +16,7 @@ from workflows.db.json_values import MAX_STORAGE_PROBLEMS, below, find_unstorabl
 from workflows.graph.graph import RUN_WORKFLOW, START, Edge, Graph, Node, find_reachable
 from workflows.graph.loops import find_endless_loops
 from workflows.graph.node_types import find_data_problems, node_types
+from workflows.graph.positions import find_position_problems
 from workflows.refusals import Problem, Refusal
 
 MAX_NODES = 5000
@@ -83,6 +84,9 @@ class _Parse:
         assert isinstance(source, dict)
         for pointer, detail in find_unstorable(source, exact=self.is_new):
             self.report(pointer, detail)
+        if self.is_new and not self.problems:
+            for pointer, detail in find_position_problems(source):
+                self.report(pointer, detail)
         for index, raw in enumerate(source["nodes"]):
             self.read_node(index, raw)
         if self.is_new:

@@ -16,6 +16,7 @@ from workflows.db.composite_keys import CompositeForeignKey, KeyTarget
 from workflows.db.cuid import LENGTH, new_cuid
 from workflows.db.json_values import checksum
 from workflows.graph import Graph, NodesManager
+from workflows.graph.positions import Positions, with_positions
 from workflows.guards.database_errors import translate_deletion_errors
 from workflows.models.account_names import account_name_field, account_name_of
 from workflows.models.candidate import Candidate, copy_candidates, save_candidates
@@ -64,8 +65,8 @@ def later_versions(prefix: str = "") -> models.QuerySet[Version]:
 class Version(EntityContext):
     """A numbered version of a workflow: ``{"nodes": [...], "edges": [...]}`` and context.
 
-    Only ``in_force`` is ever updated. While it is true, the key ``held_key`` binds the version to
-    its workflow's context.
+    Only ``in_force`` and ``positions`` are ever updated. While the version is in force, the key
+    ``held_key`` binds it to its workflow's context.
     """
 
     FROZEN: ClassVar = (
@@ -84,6 +85,9 @@ class Version(EntityContext):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     source = models.JSONField(default=dict)
+    positions = models.JSONField(null=True, editable=False)
+    """The positions of nodes in pictures, by node id. They are no part of the checksum. None in
+    rows of earlier releases."""
     checksum = models.CharField(max_length=64, editable=False)
     in_force = models.BooleanField(default=True, editable=False)
     held_key = models.GeneratedField(
@@ -128,6 +132,11 @@ class Version(EntityContext):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+    @property
+    def source_with_positions(self) -> Any:
+        """Return the source, whose nodes have their positions."""
+        return with_positions(self.source, self.positions or {})
 
     @property
     def author(self) -> str:
@@ -286,6 +295,7 @@ def append_version(
     by: Any = None,
     notes: str = "",
     candidates: Iterable[Candidate] | None = None,
+    positions: Positions | None = None,
 ) -> tuple[Version, bool]:
     """Give a locked workflow its next version.
 
@@ -301,6 +311,7 @@ def append_version(
         notes: what has changed.
         candidates: the candidates that its nodes ask. By default those of ``latest``, for the
             same graph.
+        positions: the positions of its nodes. By default those of ``latest``.
 
     Returns:
         The version, and True if its number is new.
@@ -309,6 +320,8 @@ def append_version(
     if candidates is None:
         # Read first: replacing the latest version deletes its candidates.
         candidates = [] if latest is None else copy_candidates(latest)
+    if positions is None:
+        positions = {} if latest is None else latest.positions
     if latest is not None:
         replaced = _delete_unused(latest)
         number = latest.number if replaced else latest.number + 1
@@ -316,6 +329,7 @@ def append_version(
         workflow=workflow,
         number=number,
         source=source,
+        positions=positions,
         entity_name=workflow.entity_name,
         entity_name_type_id=workflow.entity_name_type_id,
         primary_record_type_id=workflow.primary_record_type_id,

@@ -141,7 +141,9 @@ OPERATIONS: dict[str, str] = {
     "workflows_destroy": "Delete a workflow.",
     "workflow_versions_retrieve": "Return a version with its graph.",
     "workflow_versions_save_graph": (
-        "Save a graph based on this version. Returns 201 if it becomes a new version."
+        "Save a graph based on this version. Returns 201 if it becomes a new version. If only "
+        "positions of nodes have changed and there are no notes, the version gets them and stays "
+        "the same otherwise."
     ),
     "workflows_occurrences_retrieve": (
         "Return the next ten occurrences of the schedule of a workflow, active or not."

@@ -97,12 +97,14 @@ EDGES: Component = {
 _ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}
 _GRAPH: dict[str, Component] = {
     "NodePosition": {
-        "description": "The position of a node in a graph editor. Executions ignore it.",
+        "description": "The upper left corner of a node in pictures, in pixels. It belongs neither "
+        "to the checksum of a version nor to the graph that executions run.",
         "type": "object",
         "properties": {
             "x": {"type": "number", "description": "From left to right."},
             "y": {"type": "number", "description": "From top to bottom."},
         },
+        "required": ["x", "y"],
     },
     "Edge": {
         "description": "An edge from an exit of a node to the next node.",

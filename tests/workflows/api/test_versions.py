@@ -71,6 +71,28 @@ def test_list_takes_five_statements(api: Client, number: int) -> None:
     assert len(body[0]["results"]) == number
 
 
+def test_other_positions_change_the_version_in_place(api: Client) -> None:
+    workflow = WorkflowFactory()
+    run(workflow)
+    path = f"workflows/{workflow.cuid}/1/"
+    first = api.get(path)
+    graph = {key: first.json()[key] for key in ("nodes", "edges")}
+    graph["nodes"][0]["position"] = {"x": 1.5, "y": -2}
+    dry = api.post(path, {**graph, "dry_run": True})
+    assert dry.status_code == 200
+    saved = api.post(path, graph)
+    assert (saved.status_code, saved.json()["number"]) == (200, 1)
+    assert saved.json()["checksum"] == first.json()["checksum"]
+    second = api.get(path)
+    assert second.json()["source"]["nodes"] == second.json()["nodes"] == graph["nodes"]
+    assert second.headers["ETag"] != first.headers["ETag"]
+    graph["nodes"][0]["position"] = {"x": 1}
+    assert_problem(api.post(path, graph), 400, "invalid_graph")
+    del graph["nodes"][0]["position"]
+    assert api.post(path, graph).json()["nodes"] == graph["nodes"]
+    assert workflow.versions.count() == 1
+
+
 def test_version_has_its_graph(api: Client) -> None:
     workflow = WorkflowFactory()
     version = save_line(workflow, form())

@@ -174,6 +174,20 @@ def test_rearranged_graph_is_reported_as_a_change(scenario: Scenario, importing:
     assert MOVED not in importing.edited(ask)
 
 
+def test_import_of_other_positions_makes_no_version(
+    scenario: Scenario, importing: Importing
+) -> None:
+    scenario.start()
+    before = list(Version.objects.values_list("pk", "checksum"))
+
+    def moved(data: dict[str, Any]) -> None:
+        node_of(data, scenario.caller.title, "form")["position"] = {"x": 7, "y": 8}
+
+    importing.edited(moved, "--apply", "--why", "Tidied up")
+    assert list(Version.objects.values_list("pk", "checksum")) == before
+    assert scenario.caller.latest_version.positions == {"form": {"x": 7, "y": 8}}
+
+
 def test_import_keeps_executions_and_stores_user_and_reason(
     scenario: Scenario, importing: Importing
 ) -> None:

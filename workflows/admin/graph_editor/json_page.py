@@ -101,7 +101,7 @@ def graph_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Http
                 return graph_saved(model_admin, request, workflow, saved, "graph")
     else:
         initial = {
-            "source": pretty_json(latest.source),
+            "source": pretty_json(latest.source_with_positions),
             "based_on": latest.number,
             "read": latest.cuid,
         }
@@ -168,7 +168,10 @@ def graph_saved(
     version = saved.version
     assert version is not None
     values = {"number": version.number}
-    if saved.created:
+    if saved.moved_only:
+        change = gettext("The positions of nodes were saved.")
+        detail = gettext("Version %(number)s is otherwise unchanged.") % values
+    elif saved.created:
         change = gettext("Version %(number)s was saved.") % values
         detail = gettext("Executions of earlier versions continue unchanged.")
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +18,7 @@ from workflows import editing
 from workflows.admin.base.formatting import admin_url, pretty_json
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
-from workflows.admin.graph_diagram import SELECTED, label_of, type_title
+from workflows.admin.graph_diagram import SELECTED, displayed_positions, label_of, type_title
 from workflows.admin.graph_editor.data_form import ROOT
 from workflows.admin.graph_editor.data_reader import SubmittedData
 from workflows.admin.graph_editor.data_rows import ROW_STEP, change_rows
@@ -45,13 +47,17 @@ from workflows.graph.edit_steps import (
     require_editable,
     set_node_data,
 )
+from workflows.graph.positions import move_nodes, without_positions
 from workflows.guards import StaleVersion
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
 PERMISSION = "workflows.add_version"
-WITH_SETTINGS = ("add", "connect", "disconnect", "duplicate", "save", "select")
+WITH_SETTINGS = ("add", "arrange", "connect", "disconnect", "duplicate", "move", "save", "select")
 """The steps that first apply the settings of the node, which the same form sends."""
+EDITS = (
+    *("add", "arrange", "connect", "delete", "disconnect", "duplicate", "move", "replace", "set"),
+)
 BUTTON_STEPS = ("add", "disconnect")
 """The steps whose buttons send a value: the type to add, the edge to remove."""
 PAGE_ANCHOR = "container"
@@ -173,6 +179,8 @@ class _EditStep:
         step = named[0] if named else self.posted.get("step", "")
         if step in WITH_SETTINGS and _has_settings(self.request):
             self._edit(self._set)
+        if step in (*WITH_SETTINGS, "set") and self._typed_position() is not None:
+            self._edit(self._move_node)
         actions = {
             "undo": editing.undo,
             "redo": editing.redo,
@@ -186,7 +194,7 @@ class _EditStep:
             actions[step](self.workflow, self.request.user, self.token)
         elif step == "select":
             self.node, self.at = self.posted.get("next", ""), self.posted.get("next-at", "")
-        elif step in ("add", "connect", "disconnect", "duplicate", "set", "delete", "replace"):
+        elif step in EDITS:
             self._edit(getattr(self, f"_{step}"))
         else:
             raise GraphEditError(gettext("Unknown edit step."))
@@ -240,6 +248,37 @@ class _EditStep:
         changed = set_node_data(source, self.node, data.value, renamed=data.renamed)
         text = gettext("change the settings of %(node)s")
         return changed, text % {"node": self._name(changed, self.node)}
+
+    def _typed_position(self) -> tuple[str, str] | None:
+        """Return the numbers in the fields of the position, if they have changed."""
+        names = ("position-x", "position-y")
+        typed = tuple(self.posted.get(name, "").strip() for name in names)
+        if f"{typed[0]},{typed[1]}" == self.posted.get("position", ","):
+            return None
+        return typed[0], typed[1]
+
+    def _move_node(self, source: Source) -> tuple[Source, str]:
+        x, y = self._typed_position() or ("", "")
+        moves: Any = None
+        with suppress(ValueError):
+            moves = {self.node: {"x": float(x), "y": float(y)}}
+        return self._moved(source, moves)
+
+    def _move(self, source: Source) -> tuple[Source, str]:
+        moves: Any = None
+        with suppress(ValueError, RecursionError):
+            moves = json.loads(self.posted.get("positions", ""))
+        return self._moved(source, moves)
+
+    def _moved(self, source: Source, moves: Any) -> tuple[Source, str]:
+        changed = move_nodes(source, moves, displayed_positions(source))
+        if len(moves) == 1:
+            text = gettext("move %(node)s")
+            return changed, text % {"node": self._name(source, next(iter(moves)))}
+        return changed, gettext("move %(number)s nodes") % {"number": len(moves)}
+
+    def _arrange(self, source: Source) -> tuple[Source, str]:
+        return without_positions(source), gettext("arrange automatically")
 
     def _delete(self, source: Source) -> tuple[Source, str]:
         node = find_node(source, self.node)

@@ -16,11 +16,14 @@ from workflows.admin.compare_versions import differences
 from workflows.admin.graph_diagram import (
     MAX_NODES,
     SELECTED,
+    Diagram,
     InsertLink,
     Mark,
+    box_positions,
     build_diagram,
     icon_of,
     label_of,
+    layout_diagram,
     render_diagram,
     type_title,
 )
@@ -44,6 +47,7 @@ from workflows.graph.edit_steps import (
     require_editable,
 )
 from workflows.graph.parsing import name_node
+from workflows.graph.positions import list_positions
 from workflows.models import Version, Workflow
 from workflows.refusals import Problem
 
@@ -113,9 +117,13 @@ def page_context(
     urls = {key: _url(page, key) for key in known}
     base = draft.base_source() if draft.row is not None else source
     changes = compare_graphs(base, source)
+    diagram = _diagram(source, by_node, node_id, urls, _inserts(page, source))
+    layout = layout_diagram(diagram)
+    title = gettext("Graph of %(workflow)s") % {"workflow": workflow}
+    displayed = {} if layout is None else box_positions(layout)
     return {
         **found,
-        "diagram": _diagram(workflow, source, by_node, node_id, urls, _inserts(page, source)),
+        "diagram": render_diagram(diagram, title, DIAGRAM_KEY, layout),
         "at": at,
         "general_problems": general,
         "node_problems": [
@@ -128,8 +136,14 @@ def page_context(
         "unknown_label": UNKNOWN_LABEL,
         "unknown_help": UNKNOWN_HELP,
         "my_changes": differences(base, source, changes),
+        "is_moved": list_positions(base) != list_positions(source),
+        "is_arranged": bool(list_positions(source)),
         "their_changes": _their_changes(draft, base),
-        "node": selected and _node(workflow, source, user, selected, by_node, urls, posted),
+        "node": selected
+        and {
+            **_node(workflow, source, user, selected, by_node, urls, posted),
+            "position": _position(displayed.get(node_id), posted or {}),
+        },
         "nodes": [
             {
                 "label": label_of(node),
@@ -138,6 +152,15 @@ def page_context(
             }
             for key, node in known.items()
         ],
+    }
+
+
+def _position(position: Mapping[str, Any] | None, posted: Mapping[str, Any]) -> Any:
+    """Return the position of a node with the numbers of its fields, which may be typed ones."""
+    return position and {
+        "stored": f"{position['x']},{position['y']}",
+        "x": posted.get("position-x", str(position["x"])),
+        "y": posted.get("position-y", str(position["y"])),
     }
 
 
@@ -203,13 +226,12 @@ def _insert(
 
 
 def _diagram(
-    workflow: Workflow,
     source: Source,
     by_node: Mapping[str, list[Problem]],
     node_id: str,
     urls: Mapping[str, str],
     inserts: Mapping[EdgeKey | str, Sequence[InsertLink]],
-) -> Any:
+) -> Diagram:
     states, marks = {}, {}
     for key in urls:
         rows = by_node.get(key, [])
@@ -223,9 +245,7 @@ def _diagram(
             names.append(SELECTED)
             texts.insert(0, gettext("Selected."))
         states[key] = (" ".join(names), " ".join(texts))
-    diagram = build_diagram(source, urls=urls, marks=marks, states=states, inserts=inserts)
-    title = gettext("Graph of %(workflow)s") % {"workflow": workflow}
-    return render_diagram(diagram, title, DIAGRAM_KEY)
+    return build_diagram(source, urls=urls, marks=marks, states=states, inserts=inserts)
 
 
 def _node(

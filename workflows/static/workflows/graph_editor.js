@@ -84,6 +84,13 @@ function post(data, focus = null) {
   load(location.pathname + location.search, { method: "POST", body: data }, { focus });
 }
 
+// Other scripts run steps by this event.
+document.addEventListener("graph-step", (event) => {
+  const data = new FormData(panel());
+  for (const [name, value] of Object.entries(event.detail)) data.set(name, value);
+  post(data);
+});
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest(".editor a[href]");
   if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -181,8 +188,10 @@ function showSelected() {
   if (box.left < frame.left || box.right > frame.right) {
     picture().scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
   }
-  if (box.top < frame.top || box.bottom > frame.bottom) {
-    picture().scrollTop += box.top + box.height / 2 - frame.top - frame.height / 2;
+  // The frame can be higher than the part of it that the window shows.
+  const height = Math.min(frame.bottom, innerHeight) - frame.top;
+  if (box.top < frame.top || box.bottom > frame.top + height) {
+    picture().scrollTop += box.top + box.height / 2 - frame.top - height / 2;
   }
 }
 
@@ -230,12 +239,13 @@ document.addEventListener("pointerup", (event) => {
   setTimeout(() => dispatchEvent(new Event("click")));
   const target = document.elementFromPoint(event.clientX, event.clientY)?.closest(".node");
   if (!target || !picture().contains(target)) return;
-  const data = new FormData(panel());
-  data.set("step", "connect");
-  data.set("connect-from", exit.dataset.source);
-  data.set("connect-exit", exit.dataset.exit);
-  data.set("target", target.dataset.node);
-  post(data);
+  const values = {
+    step: "connect",
+    "connect-from": exit.dataset.source,
+    "connect-exit": exit.dataset.exit,
+    target: target.dataset.node,
+  };
+  document.dispatchEvent(new CustomEvent("graph-step", { detail: values }));
 });
 
 // Links of the picture are not dragged as links.
@@ -299,3 +309,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 prepare();
+showSelected();

@@ -1783,10 +1783,10 @@ class WebhookNode(TypedDict):
 
 
 class NodePosition(TypedDict):
-    """The position of a node in a graph editor."""
+    """The upper left corner of a node in pictures, in pixels."""
 
-    x: NotRequired[float]
-    y: NotRequired[float]
+    x: float
+    y: float
 
 
 class Edge(TypedDict):
