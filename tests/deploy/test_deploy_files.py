@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,19 @@ def own_services() -> list[str]:
     return [name for name, service in SERVICES.items() if service.get("image") == "holdfast"]
 
 
+@cache
+def read_help(*arguments: str) -> str:
+    """Return what a program of Python prints with ``--help``."""
+    done = python(*arguments, "--help", DEBUG="1", PYTHONSAFEPATH="1")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def check_command(words: list[str]) -> None:
     """Run the program of a service with ``--help``, and let it parse the options."""
     program, *arguments = words
     if program == "python":
-        done = python(str(ROOT / "manage.py"), arguments[1], "--help", DEBUG="1")
-        known = done.stdout
+        known = read_help(str(ROOT / "manage.py"), arguments[1])
     elif program == "gunicorn":
         assert "workflows_project.wsgi" in arguments
         done = subprocess.run(
@@ -82,9 +90,7 @@ def check_command(words: list[str]) -> None:
         return
     else:
         assert arguments[:2] == ["-A", "workflows_project"]
-        done = python("-m", "celery", *arguments[:3], "--help", DEBUG="1", PYTHONSAFEPATH="1")
-        known = done.stdout
-    assert done.returncode == 0, done.stderr
+        known = read_help("-m", "celery", *arguments[:3])
     for option in [word for word in arguments[3:] if word.startswith("-")]:
         assert option in known, option
 

@@ -15,7 +15,7 @@ from tests.executions.commands.interruptions import SIGNALS, current_violations,
 from tests.executions.damage import change, unguarded
 from tests.factories import WorkflowFactory, form, save_line
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 TREES = 5
 

@@ -14,7 +14,7 @@ from tests.executions.commands.interruptions import SIGNALS, current_violations,
 from tests.executions.legacy import copies, sample
 from workflows.models import FindingType, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 COPIES = 2
 

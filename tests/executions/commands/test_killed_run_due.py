@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from executions.models import Execution, Job, Status, Step, StepState
@@ -16,11 +15,11 @@ from tests.conftest import Scenario
 from tests.executions.commands.interruptions import SIGNALS, current_violations, run_until
 from tests.factories import save_line
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 CLAIMED = 'UPDATE "executions_job"'
 # The statement that writes the result of the job, before its commit.
-WRITTEN = "EXECUTE" if connection.vendor == "postgresql" else "UPDATE executions_step"
+WRITTEN = "EXECUTE"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.workflows.files import data_of, exported, titled
 from workflows.files import text_formats
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 COPIES = 6
 

@@ -114,6 +114,7 @@ def test_work_rejects_invalid_number_of_threads(threads: str) -> None:
         call_command("work", "--threads", threads)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_work_stops_on_signal(number: signal.Signals, tmp_path: Any) -> None:
     environment = {
