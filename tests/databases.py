@@ -9,6 +9,9 @@ decides where it runs:
 * marked ``postgresql``: on PostgreSQL only. It needs row locks, processes or a server.
 * marked ``sqlite``: on SQLite only, although it commits, because its result is the same.
 
+The marker of a test comes before that of its module: the tests of an interface whose rules are
+tested on both databases run on SQLite, except those whose statements differ.
+
 A test file that is named on the command line runs completely on PostgreSQL.
 """
 
@@ -64,14 +67,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _differs(item: pytest.Item) -> bool:
     """Return whether the result of a test may differ on PostgreSQL."""
+    # The marker of a test comes before that of its module.
+    for marker in item.iter_markers():
+        if marker.name in ("sqlite", "postgresql", "both_databases"):
+            return marker.name != "sqlite"
     fixtures = getattr(item, "fixturenames", ())
     level = item.get_closest_marker("django_db")
-    if item.get_closest_marker("sqlite"):
-        return False
     return bool(
-        item.get_closest_marker("postgresql")
-        or item.get_closest_marker("both_databases")
-        or (level and level.kwargs.get("transaction"))
+        (level and level.kwargs.get("transaction"))
         or "transactional_db" in fixtures
         or "live_server" in fixtures
     )

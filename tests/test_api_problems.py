@@ -20,7 +20,7 @@ from workflows.db import locks
 from workflows.models import FindingType, Workflow
 from workflows.refusals import Problem
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -101,6 +101,7 @@ def caused(error: DatabaseError, code: str) -> DatabaseError:
         lambda: locks.TryAgain(),
     ],
 )
+@pytest.mark.both_databases
 def test_contention_is_conflict_with_retry_after(
     api: Client, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Exception]
 ) -> None:
@@ -119,6 +120,7 @@ def test_contention_is_conflict_with_retry_after(
         (ProtectedError("protected", set()), "database_refused"),
     ],
 )
+@pytest.mark.both_databases
 def test_rejection_by_database_is_conflict(
     api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
@@ -205,6 +207,7 @@ def test_list_of_blockers_is_cut(api: Client, scenario: Scenario) -> None:
     assert blockers["total"] == guards.LISTED + 3
 
 
+@pytest.mark.both_databases
 def test_failed_request_writes_nothing(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = WorkflowFactory(title="Before")
     save = Workflow.save

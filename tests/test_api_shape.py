@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows.models import FindingType
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from workflows.db import locks
 from workflows.guards import ActiveExecutions
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 Action = Callable[[], Any]
 WRITES = ("INSERT", "UPDATE", "DELETE", "WITH", "EXECUTE")

@@ -19,7 +19,11 @@ from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows import editing
 from workflows.models import FindingType, PendingChange
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 WITHOUT_DRY_RUN = {"WorkflowWebhookView", "StepWebhookView"}
 """Views for incoming webhooks, which have no user."""

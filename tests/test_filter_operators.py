@@ -236,6 +236,7 @@ def test_included_records_are_in_csv(api: Client, scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("name", ["entity", "workflow", "open_steps", "entity,workflow,open_steps"])
+@pytest.mark.sqlite
 def test_included_records_cost_the_same_statements_for_any_length(
     api: Client, scenario: Scenario, name: str
 ) -> None:
@@ -267,6 +268,7 @@ def add_executions(scenario: Scenario, number: int) -> None:
         "tasks/?finding_type__in={type}&since__gt=2000-01-01",
     ],
 )
+@pytest.mark.sqlite
 def test_filters_with_operators_cost_the_same_statements_for_any_length(
     api: Client, scenario: Scenario, query: str
 ) -> None:

@@ -23,7 +23,6 @@ from workflows.models import AuditEntry
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.usefixtures("invariants"),
-    pytest.mark.both_databases,
 ]
 
 
@@ -130,6 +129,7 @@ def test_operator_withdraws_only_with_reason_and_others_not_at_all(
     assert entry.why == "It names a customer."
 
 
+@pytest.mark.both_databases
 def test_text_is_written_once(execution: Execution, ada: Any) -> None:
     row = services.comment(execution, text="before", by=ada)
     row.text = "after"
@@ -151,6 +151,7 @@ def test_name_of_deleted_author_remains(execution: Execution, ada: Any) -> None:
     assert row["author"] == "ada"
 
 
+@pytest.mark.both_databases
 def test_comments_are_purged_with_their_execution(execution: Execution, ada: Any) -> None:
     services.comment(execution, text="t", step=execution.steps.get().cuid, by=ada)
     services.cancel(execution)

@@ -25,7 +25,6 @@ from workflows.models import AuditEntry
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.both_databases,
     pytest.mark.usefixtures("invariants"),
 ]
 PAGE = Path(project.BASE_DIR) / "docs" / "how-to" / "patterns.md"
@@ -71,6 +70,7 @@ def documented_graph() -> dict[str, Any]:
     return graph
 
 
+@pytest.mark.both_databases
 def test_documented_rework_loops_until_it_is_approved() -> None:
     execution = started(documented_graph())
     services.submit(execution, node="draft", data={"assessment": "a"})
@@ -99,6 +99,7 @@ def test_action_that_validates_refuses_an_incomplete_form() -> None:
     assert execution.steps.open().get().node_id == "review"
 
 
+@pytest.mark.both_databases
 def test_action_without_validation_keeps_what_is_well_formed() -> None:
     execution = started(review(), comment="kept", amount=1)
     answers = {"comment": "", "amount": "many", "owner": "nobody at all"}

@@ -23,7 +23,6 @@ from tests.factories import user_in
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.usefixtures("invariants"),
-    pytest.mark.both_databases,
 ]
 
 
@@ -59,6 +58,7 @@ def post_form(
     return browser.post(url, fields, follow=True).content.decode()
 
 
+@pytest.mark.both_databases
 def test_valid_form_with_files_is_submitted(execution: Execution, ada: Any) -> None:
     browser = log_in_browser(ada)
     page = browser.get(own(execution)).content.decode()

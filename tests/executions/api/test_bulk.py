@@ -15,7 +15,11 @@ from tests.executions.test_clock import waiting
 from tests.factories import FindingFactory, form, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 RESULT = {"index", "status", "execution", "problem", "replayed"}
 

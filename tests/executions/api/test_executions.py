@@ -28,7 +28,7 @@ from tests.factories import (
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows import editing
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 LISTED = {
     "cuid",
@@ -129,6 +129,7 @@ def test_form_is_of_version_that_was_started(api: Client, scenario: Scenario) ->
     assert [row["name"] for row in body["open_steps"][0]["form"]["fields"]] == ["note"]
 
 
+@pytest.mark.both_databases
 def test_execution_shows_parent_root_and_children(api: Client, scenario: Scenario) -> None:
     save_line(scenario.callee, form("inner"))
     save_line(scenario.caller, call(scenario.callee))
@@ -150,6 +151,7 @@ def test_execution_shows_parent_root_and_children(api: Client, scenario: Scenari
     assert child in [row["child"] for row in steps if row["step"] == step["step"]]
 
 
+@pytest.mark.both_databases
 def test_steps_lists_history(api: Client, scenario: Scenario) -> None:
     execution = scenario.start()
     path = f"executions/{execution.cuid}/"
@@ -290,6 +292,7 @@ def test_execution_has_no_form_when_version_is_damaged(
     assert step["form"] is None
 
 
+@pytest.mark.both_databases
 def test_list_is_filtered(api: Client, scenario: Scenario) -> None:
     ended = scenario.start()
     running.submit(ended, node="form", data={"note": "n"})
@@ -325,6 +328,7 @@ def test_list_is_filtered(api: Client, scenario: Scenario) -> None:
     assert_problem(api.get("executions/", {"ordering": "x"}), 400, "invalid")
 
 
+@pytest.mark.both_databases
 def test_list_is_filtered_by_overdue_and_incident(api: Client, scenario: Scenario) -> None:
     late, stuck, calm = (scenario.start() for _ in range(3))
     late.steps.open().update(overdue=True)

@@ -10,7 +10,11 @@ from executions.models import Execution, Finding
 from tests.factories import FindingTypeFactory, WorkflowFactory, form, save_line
 from tests.workflows.api.clients import Client, client_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 @pytest.fixture

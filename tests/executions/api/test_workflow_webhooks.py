@@ -23,7 +23,11 @@ from tests.workflows.api.clients import assert_problem
 from workflows import editing
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 SECRET = "hunter2-and-more"
 

@@ -23,9 +23,14 @@ from tests.executions.legacy import (
 from tests.factories import FindingTypeFactory, UserFactory
 from workflows.models import AuditEntry, FindingType, PendingChange, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
+@pytest.mark.both_databases
 def test_import_of_sample_writes_all_rows_and_keeps_invariants(import_data: ImportData) -> None:
     result = import_sample(import_data)
     assert find_violations() == []
@@ -94,6 +99,7 @@ def test_later_type_is_applied_when_stranded_executions_have_completed(
     assert find_violations() == []
 
 
+@pytest.mark.both_databases
 def test_every_live_execution_can_be_completed(import_data: ImportData) -> None:
     import_sample(import_data)
     for pk in (101, 102, 103, 104, 108, 109, 111, 112):

@@ -17,7 +17,11 @@ from tests.executions.legacy import (
     with_endless_loop,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def add_branches(data: dict[str, Any]) -> None:

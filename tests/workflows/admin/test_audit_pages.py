@@ -26,7 +26,7 @@ from workflows.admin import audit
 from workflows.audit.actor import Actor, Interface, act_as
 from workflows.models import AuditEntry, Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 LOG = "/admin/workflows/auditentry/"
 

@@ -17,7 +17,7 @@ from tests.workflows.admin.staff import staff, statements, text
 from workflows.admin.base import change_list
 from workflows.models import AuditEntry, SavedFilter, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 EXECUTIONS = reverse("admin:executions_execution_changelist")
 SAVE = reverse("admin:workflows_savedfilter_add")
@@ -36,6 +36,7 @@ def save(client: Client, name: str, query: str = "live=yes", **more: str) -> Any
 
 
 class TestCounting:
+    @pytest.mark.both_databases
     def test_list_says_where_counting_stops(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -56,6 +57,7 @@ class TestCounting:
         url = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
         assert statements(lambda: client.get(url)) <= 25
 
+    @pytest.mark.both_databases
     def test_search_by_id_finds_execution(self, scenario: Scenario) -> None:
         first = scenario.start()
         scenario.start()
@@ -68,6 +70,7 @@ class TestCounting:
 
 
 class TestCsv:
+    @pytest.mark.both_databases
     def test_csv_contains_filtered_rows(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -33,7 +33,7 @@ from workflows.editing import set_state
 from workflows.guards import Stale
 from workflows.models import AuditEntry, FindingType, SavedFilter, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 STALE = str(Stale.message)
 

@@ -12,7 +12,11 @@ from tests.factories import FindingTypeFactory, RecordTypeFactory, WorkflowFacto
 from tests.workflows.api.clients import Client, assert_problem, client_of, statements
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def change(api: Client, scenario: Scenario, *workflows: Workflow, **values: Any) -> Any:
@@ -124,6 +128,7 @@ class TestToken:
 
 
 class TestOnHold:
+    @pytest.mark.both_databases
     def test_change_is_put_on_hold_and_applied_later(self, api: Client, scenario: Scenario) -> None:
         execution = scenario.start()
         response = change(api, scenario, when="drained", why="reorganized")
@@ -150,6 +155,7 @@ class TestOnHold:
         row = api.get(f"workflows/{scenario.caller.cuid}/").json()
         assert (row["draining"], row["entity_name_type"]) == (None, scenario.exception.cuid)
 
+    @pytest.mark.both_databases
     def test_change_is_applied_at_once_without_live_executions(
         self, api: Client, scenario: Scenario
     ) -> None:
@@ -184,6 +190,7 @@ class TestOnHold:
         running.cancel(execution)
         assert_problem(api.delete(f"pending-changes/{pending['cuid']}/"), 409, "settled")
 
+    @pytest.mark.both_databases
     def test_pending_changes_are_filtered(self, api: Client, scenario: Scenario) -> None:
         scenario.start()
         change(api, scenario, when="drained")
@@ -305,6 +312,7 @@ class TestAudit:
         for number in ("2", "x", "9" * 30):
             assert_problem(api.get(f"audit/{number}/"), 404, "not_found")
 
+    @pytest.mark.both_databases
     def test_audit_log_is_filtered(self, api: Client, scenario: Scenario) -> None:
         def found(**query: Any) -> int:
             return int(api.get("audit/", query).json()["count"])

@@ -24,7 +24,7 @@ from tests.workflows.api.clients import Client, assert_problem
 from workflows.api.base.resources import EditableResource
 from workflows.models import Workflow
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 RESOURCES = [
     ("workflows", WorkflowFactory, "title"),

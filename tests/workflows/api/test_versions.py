@@ -22,7 +22,7 @@ from tests.workflows.test_loops import TRAP
 from workflows import editing
 from workflows.models import Version, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 LISTED = {
     "workflow",
@@ -43,6 +43,7 @@ def run(workflow: Workflow) -> None:
     running.start(workflow, FindingFactory(entity_name_type=workflow.entity_name_type))
 
 
+@pytest.mark.both_databases
 def test_list_has_no_graphs(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
@@ -71,6 +72,7 @@ def test_list_takes_five_statements(api: Client, number: int) -> None:
     assert len(body[0]["results"]) == number
 
 
+@pytest.mark.both_databases
 def test_other_positions_change_the_version_in_place(api: Client) -> None:
     workflow = WorkflowFactory()
     run(workflow)
@@ -120,6 +122,7 @@ def test_unknown_version_number_is_not_found(api: Client, number: int) -> None:
         assert body["detail"] == f"Workflow “Review” ({workflow.cuid}) has no version {number}."
 
 
+@pytest.mark.both_databases
 def test_save_replaces_the_version_until_it_is_used(api: Client) -> None:
     workflow = WorkflowFactory()
     path = f"workflows/{workflow.cuid}/1/"

@@ -21,7 +21,7 @@ from tests.factories import (
 from tests.workflows.api.clients import Client, assert_problem, statements
 from workflows.models import Version, Workflow
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 SHAPE = {
     "cuid",
@@ -180,6 +180,7 @@ def test_put_replaces_the_settings(api: Client) -> None:
     assert body["errors"][0]["pointer"] == "/title"
 
 
+@pytest.mark.both_databases
 def test_delete_removes_an_unused_workflow(api: Client, scenario: Scenario) -> None:
     response = api.delete(f"workflows/{scenario.callee.cuid}/")
     body = assert_problem(response, 400, "referenced")
@@ -229,6 +230,7 @@ def test_dependencies_list_callers_and_callees(api: Client, scenario: Scenario) 
     }
 
 
+@pytest.mark.both_databases
 def test_list_is_filtered(api: Client) -> None:
     one, other = FindingTypeFactory(), FindingTypeFactory()
     kind = RecordTypeFactory()

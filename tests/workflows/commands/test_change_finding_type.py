@@ -15,7 +15,11 @@ from tests.conftest import Scenario
 from tests.factories import FindingTypeFactory, RecordTypeFactory, UserFactory, WorkflowFactory
 from workflows.models import AuditEntry, PendingChange, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def change(*arguments: str, **options: Any) -> str:

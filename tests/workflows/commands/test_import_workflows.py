@@ -25,7 +25,11 @@ from tests.workflows.files import Importing, data_of, exported, titled
 from workflows import editing
 from workflows.models import AuditEntry, FindingType, RecordType, Version, Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def empty_database() -> None:
@@ -71,6 +75,7 @@ def mixed_workflows(scenario: Scenario) -> Scenario:
 
 
 @pytest.mark.parametrize("form_of", ["yaml", "json"])
+@pytest.mark.both_databases
 def test_import_into_an_empty_database_exports_the_same_bytes(
     mixed_workflows: Scenario, importing: Importing, form_of: str
 ) -> None:
@@ -255,6 +260,7 @@ def test_missing_type_is_created_and_existing_types_stay(
 class TestEditsThatOnlyWorkTogether:
     """Files whose edits are refused one by one but accepted together."""
 
+    @pytest.mark.both_databases
     def test_calls_and_types_are_exchanged(self, scenario: Scenario, importing: Importing) -> None:
         # Workflow 4 calls 3 now; it is to take the other type and call only "Apart".
         apart = WorkflowFactory(title="Apart", entity_name_type=scenario.exception)
@@ -270,6 +276,7 @@ class TestEditsThatOnlyWorkTogether:
         assert scenario.caller.entity_name_type == scenario.exception
         assert [row.callee for row in scenario.caller.latest_version.references.all()] == [apart]
 
+    @pytest.mark.both_databases
     def test_caller_and_callee_are_swapped(self, scenario: Scenario, importing: Importing) -> None:
         def edit(data: dict[str, Any]) -> None:
             one, other = titled(data, "Workflow 3"), titled(data, "Workflow 4")
@@ -283,6 +290,7 @@ class TestEditsThatOnlyWorkTogether:
             scenario.caller
         ]
 
+    @pytest.mark.both_databases
     def test_creation_trigger_moves_to_another_workflow(
         self, scenario: Scenario, importing: Importing
     ) -> None:

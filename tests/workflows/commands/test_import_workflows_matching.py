@@ -12,7 +12,11 @@ from tests.workflows.commands.test_import_workflows import empty_database, node_
 from tests.workflows.files import Importing, data_of, exported, titled
 from workflows.models import Workflow
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def test_title_matches_workflows_of_another_database(

@@ -15,7 +15,11 @@ from tests.factories import WorkflowFactory, call, save_line
 from workflows import guards
 from workflows.models import AuditEntry, PendingChange
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("invariants")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.sqlite,
+    pytest.mark.usefixtures("invariants"),
+]
 
 
 def test_empty_list_is_reported(db: None) -> None:
