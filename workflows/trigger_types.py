@@ -14,6 +14,8 @@ class TriggerType(Protocol):
     """A value of ``Workflow.trigger``."""
 
     name: str
+    schema: Mapping[str, Any]
+    """The JSON Schema of its settings, for forms. ``problems`` checks them."""
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield a pointer below ``trigger_data`` and a sentence for each invalid setting."""

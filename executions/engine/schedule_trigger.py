@@ -11,7 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.engine import recurrence
-from executions.engine.trigger_types import RuleTrigger, unknown_keys
+from executions.engine.trigger_types import (
+    RULE_DEFS,
+    RULE_PROPERTY,
+    RuleTrigger,
+    unknown_keys,
+)
 from workflows.db.json_values import json_type, quoted
 from workflows.trigger_types import register
 from workflows.values import durations
@@ -33,6 +38,32 @@ class Schedule(RuleTrigger):
     """The clock starts the workflow, for each entity of its context for which the rule holds."""
 
     name = "schedule"
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {
+            "cron": {
+                "title": "Cron expression",
+                "description": "Five fields: minute, hour, day of the month, month, day of the"
+                " week. Leave it empty for an interval.",
+                "type": "string",
+                "examples": ["0 9 1 */3 *"],
+            },
+            "every": {
+                "title": "Every",
+                "description": "The interval after the date in a field.",
+                "type": "string",
+                "format": "duration",
+            },
+            "from_field": {
+                "title": "Date field",
+                "description": "The field with the date at which the intervals begin.",
+                "type": "string",
+                "format": "field-name",
+            },
+            "rule": RULE_PROPERTY,
+        },
+        "$defs": RULE_DEFS,
+    }
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Check the times and the rule."""

@@ -27,8 +27,21 @@ def unknown_keys(data: Mapping[str, Any], known: Iterable[str]) -> Iterator[tupl
             )
 
 
+RULE_DEFS: dict[str, Any] = {"rule": rules.RULE}
+RULE_PROPERTY: dict[str, Any] = {
+    "title": "Rule",
+    "description": "The rule that must hold for the fields of the entity. By default, none.",
+    "$ref": "#/$defs/rule",
+}
+"""The schema of ``rule`` of a trigger; it refers to ``RULE_DEFS``."""
+FIELD: dict[str, Any] = {"title": "Field", "type": "string", "format": "field-name"}
+"""The schema of the name of a field of the entity."""
+
+
 class SimpleTrigger:
     """The base of trigger types: it has no rule and no secret."""
+
+    schema: Mapping[str, Any] = {"type": "object", "properties": {}}
 
     def comparison_problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield nothing: there is no rule."""
@@ -100,6 +113,20 @@ class Changed(RuleTrigger):
     """
 
     name = "changed"
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {
+            "fields": {
+                "title": "Fields",
+                "description": "The fields whose change starts it, beside those of the rule. By"
+                " default, every field.",
+                "type": "array",
+                "items": FIELD,
+            },
+            "rule": RULE_PROPERTY,
+        },
+        "$defs": RULE_DEFS,
+    }
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Check the field names and the rule."""
@@ -158,6 +185,18 @@ class Webhook(SimpleTrigger):
     """A POST that is signed with ``secret`` starts the workflow."""
 
     name = "webhook"
+    schema: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {
+            "secret": {
+                "title": "Secret",
+                "description": "The name of the secret that signs requests.",
+                "type": "string",
+                "format": "secret-name",
+            }
+        },
+        "required": ["secret"],
+    }
 
     def problems(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Check the name of the secret. The guard of secrets checks that it exists."""

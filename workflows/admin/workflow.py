@@ -23,6 +23,7 @@ from workflows.admin.compare_versions import compare_page
 from workflows.admin.examples import examples_page, may_load_examples
 from workflows.admin.graph_editor.json_page import graph_page
 from workflows.admin.graph_editor.page import editor_page
+from workflows.admin.workflow_form import WorkflowForm
 from workflows.admin.workflow_sections import (
     TypeChangeNotice,
     sections,
@@ -50,6 +51,7 @@ STATE_INPUT = "_state"
 class WorkflowAdmin(GuardedAdmin):
     """Workflows and their current settings."""
 
+    form = WorkflowForm
     list_display = ["title", "type", "state_badge", "trigger", "latest", "live_executions"]
     optional_columns = ("description", "created_at", "updated_at", "public_id")
     list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
@@ -173,6 +175,7 @@ class WorkflowAdmin(GuardedAdmin):
     ) -> Any:
         """Return the form class; the type is locked while live executions block every change."""
         form = super().get_form(request, obj, change=change, **kwargs)
+        form.user = request.user
         if obj is not None and self._type_change_notice(request, obj).refusal is not None:
             form.locked_fields = CONTEXT_FIELDS
         return form

@@ -98,6 +98,7 @@ def test_trigger_refusals_appear_at_fields(admin_client: Any) -> None:
     assert (workflow.trigger, workflow.trigger_data) == ("changed", {"fields": ["a"]})
 
 
-def test_trigger_help_text_shows_formats(admin_client: Any) -> None:
+def test_page_of_a_new_workflow_has_the_settings_of_each_trigger(admin_client: Any) -> None:
     html = unescape(text(admin_client.get("/admin/workflows/workflow/add/")))
-    assert '{"secret": "NAME"}' in html and '"rule"' in html
+    for name in ("changed/fields/0", "webhook/secret", "schedule/every", "schedule/every#unit"):
+        assert f'name="trigger_data-{name}"' in html
