@@ -39,7 +39,7 @@ from workflows.graph import node_types
 
 pytestmark = pytest.mark.django_db
 
-MOST = 25
+MOST = 27
 """The maximum number of queries of a page."""
 
 
