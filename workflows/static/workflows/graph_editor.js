@@ -71,6 +71,7 @@ function prepare() {
   for (const element of document.querySelectorAll(".without-script")) element.hidden = true;
   document.querySelector("#node h2")?.setAttribute("tabindex", "-1");
   applyZoom();
+  document.dispatchEvent(new Event("picture-replaced"));
 }
 
 document.addEventListener("submit", (event) => {
@@ -87,7 +88,10 @@ function post(data, focus = null) {
 // Other scripts run steps by this event.
 document.addEventListener("graph-step", (event) => {
   const data = new FormData(panel());
-  for (const [name, value] of Object.entries(event.detail)) data.set(name, value);
+  for (const [name, value] of Object.entries(event.detail)) {
+    data.delete(name);
+    for (const one of [value].flat()) data.append(name, one);
+  }
   post(data);
 });
 
@@ -135,7 +139,7 @@ async function check() {
 // Zoom and pan
 
 function applyZoom() {
-  const svg = picture()?.querySelector("svg");
+  const svg = picture()?.querySelector(":scope > svg");
   if (!svg) return;
   const { width, height } = svg.viewBox.baseVal;
   if (zoom === "fit") {
@@ -152,7 +156,7 @@ function applyZoom() {
 }
 
 function changeZoom(how) {
-  const svg = picture()?.querySelector("svg");
+  const svg = picture()?.querySelector(":scope > svg");
   if (!svg) return;
   const now = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   const frame = picture();
@@ -200,7 +204,7 @@ function showSelected() {
 let drag = null;
 
 document.addEventListener("pointerdown", (event) => {
-  if (event.button || event.pointerType === "touch" || !picture()?.contains(event.target)) return;
+  if (event.button || event.shiftKey || event.pointerType === "touch" || !picture()?.contains(event.target)) return;
   const exit = event.target.closest(".insert");
   if (!exit && event.target.closest("a, .node")) return;
   drag = { exit, x: event.clientX, y: event.clientY, left: picture().scrollLeft, top: picture().scrollTop };
@@ -215,7 +219,7 @@ document.addEventListener("pointermove", (event) => {
 });
 
 function drawDraggedLine(event) {
-  const svg = picture().querySelector("svg");
+  const svg = picture().querySelector(":scope > svg");
   if (!drag.line) {
     drag.line = document.createElementNS(svg.namespaceURI, "path");
     drag.line.setAttribute("class", "dragged");
