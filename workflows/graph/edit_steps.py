@@ -138,7 +138,7 @@ def add_node_after(
     if type_name == START:
         raise GraphEditError(_("A graph has exactly one start node."))
     _require_exit(node, exit_)
-    new_id = _unused(type_name, (str(row.get("id")) for row in list_objects(changed, "nodes")))
+    new_id = unused_id(type_name, (str(row.get("id")) for row in list_objects(changed, "nodes")))
     new = {"id": new_id, "type": type_name, "data": {"label": label or new_type.title}}
     replaced = _find_edge(changed, (node_id, before, exit_)) if before is not None else None
     if before is not None and replaced is None:
@@ -262,7 +262,7 @@ def duplicate_node(source: Source, node_id: str, label: str) -> tuple[Source, st
     if node.get("type") == START:
         raise GraphEditError(_("A graph has exactly one start node."))
     names = {str(row.get("id")) for row in list_objects(changed, "nodes")}
-    new_id = _unused(str(node.get("type")), names)
+    new_id = unused_id(str(node.get("type")), names)
     new = {**deepcopy(node), "id": new_id, "data": {**deepcopy(node_data(node)), "label": label}}
     new.pop("position", None)
     changed["nodes"].insert(changed["nodes"].index(node) + 1, new)
@@ -320,13 +320,14 @@ def _require_exit(node: Mapping[str, Any], exit_: Exit) -> None:
 
 def _add_edge(source: Source, node_id: str, target: str, exit_: Exit) -> None:
     used = [str(edge.get("id")) for edge in list_objects(source, "edges")]
-    edge = {"id": _unused(f"{node_id}-{target}", used), "source": node_id, "target": target}
+    edge = {"id": unused_id(f"{node_id}-{target}", used), "source": node_id, "target": target}
     if exit_ is not None:
         edge["sourceHandle"] = exit_
     source["edges"].append(edge)
 
 
-def _unused(wanted: str, used: Iterable[str]) -> str:
+def unused_id(wanted: str, used: Iterable[str]) -> str:
+    """Return the wanted id, with a number if it is used."""
     taken = set(used)
     number, name = 1, wanted
     while name in taken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,7 @@ from workflows.admin.graph_diagram import SELECTED, displayed_positions, label_o
 from workflows.admin.graph_editor.data_form import ROOT
 from workflows.admin.graph_editor.data_reader import SubmittedData
 from workflows.admin.graph_editor.data_rows import ROW_STEP, change_rows
+from workflows.admin.graph_editor.group_steps import copy_to_session, edit_group
 from workflows.admin.graph_editor.json_page import graph_saved
 from workflows.admin.graph_editor.page_context import (
     ADD_ANCHOR,
@@ -53,7 +54,12 @@ from workflows.models import Workflow
 from workflows.refusals import Refusal
 
 PERMISSION = "workflows.add_version"
-WITH_SETTINGS = ("add", "arrange", "connect", "disconnect", "duplicate", "move", "save", "select")
+GROUP_EDITS = ("delete_nodes", "duplicate_nodes", "paste")
+"""The steps that edit several nodes."""
+WITH_SETTINGS = (
+    *("add", "arrange", "connect", "copy", "disconnect", "duplicate", "move", "save", "select"),
+    *GROUP_EDITS,
+)
 """The steps that first apply the settings of the node, which the same form sends."""
 EDITS = (
     *("add", "arrange", "connect", "delete", "disconnect", "duplicate", "move", "replace", "set"),
@@ -105,6 +111,7 @@ def editor_page(model_admin: GuardedAdmin, request: HttpRequest, pk: int) -> Htt
     node = (request.GET if posted is None else request.POST).get("node", "")
     at = request.GET.get("at", "")
     context = page_context(workflow, draft, request.user, node, posted, at)
+    context["checked"] = {*request.GET.getlist("checked"), *request.POST.getlist("nodes")}
     return _render(model_admin, request, workflow, context)
 
 
@@ -146,10 +153,15 @@ def _has_settings(request: HttpRequest) -> bool:
 
 
 def _redirect_to_node(
-    workflow: Workflow, request: HttpRequest, node_id: str, at: str = ""
+    workflow: Workflow,
+    request: HttpRequest,
+    node_id: str,
+    at: str = "",
+    checked: Sequence[str] = (),
 ) -> HttpResponse:
     url = admin_url(Workflow, "edit", workflow.pk)
-    query = urlencode({key: value for key, value in (("node", node_id), ("at", at)) if value})
+    values = [("node", node_id), ("at", at), *(("checked", key) for key in checked)]
+    query = urlencode([(key, value) for key, value in values if value])
     # Messages are at the top of the page. Without an anchor the browser keeps the previous one.
     has_messages = bool(messages.get_messages(request))
     anchor = f"{DIAGRAM_KEY}-{SELECTED}" if node_id and not has_messages else PAGE_ANCHOR
@@ -167,6 +179,7 @@ class _EditStep:
         self.token = request.POST.get("token", "")
         self.node = request.POST.get("node", "")
         self.at = ""
+        self.checked: list[str] = []
 
     def run(self) -> HttpResponse:
         """Run the step and redirect to the selected node.
@@ -194,11 +207,30 @@ class _EditStep:
             actions[step](self.workflow, self.request.user, self.token)
         elif step == "select":
             self.node, self.at = self.posted.get("next", ""), self.posted.get("next-at", "")
+        elif step == "copy":
+            self._copy()
+        elif step in GROUP_EDITS:
+            self._edit(self._group)
         elif step in EDITS:
             self._edit(getattr(self, f"_{step}"))
         else:
             raise GraphEditError(gettext("Unknown edit step."))
-        return _redirect_to_node(self.workflow, self.request, self.node, self.at)
+        return _redirect_to_node(self.workflow, self.request, self.node, self.at, self.checked)
+
+    def _copy(self) -> None:
+        self.checked = self.posted.getlist("nodes")
+        source = editing.open_draft(self.workflow, self.request.user).source
+        text = copy_to_session(self.request.session, source, self.checked)
+        self.model_admin.message_user(self.request, text, messages.SUCCESS)
+
+    def _group(self, source: Source) -> tuple[Source, str]:
+        group = edit_group(
+            source, self.posted["step"], self.posted.getlist("nodes"), self.request.session
+        )
+        self.checked = group.checked
+        # The panel and the picture go to the first new node.
+        self.node = group.checked[0] if group.checked else self.node
+        return group.source, group.description
 
     def _edit(self, change: Callable[[Source], tuple[Source, str]]) -> None:
         editing.edit_draft(self.workflow, self.request.user, self.token, change)

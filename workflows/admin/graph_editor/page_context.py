@@ -146,6 +146,7 @@ def page_context(
         },
         "nodes": [
             {
+                "id": key,
                 "label": label_of(node),
                 "type_title": type_title(str(node.get("type"))),
                 "url": urls[key],

@@ -4,7 +4,7 @@
 // form that was sent, or that someone else has changed, is not overwritten.
 
 const texts = document.querySelector("script[data-restored]").dataset;
-const SKIPPED = ["csrfmiddlewaretoken", "token", "next"];
+const SKIPPED = ["csrfmiddlewaretoken", "token", "next", "nodes"];
 const SELECTOR = "#content-main form[method=post]:not(#changelist-form)";
 let isLeaving = false;
 
