@@ -132,6 +132,9 @@ FORMAT_MODULE_PATH = ["workflows_project.formats"]
 USE_I18N = True
 USE_TZ = True
 
+# A form of thirty fields with choices sends more than a thousand inputs in the graph editor.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
+
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # Files of forms

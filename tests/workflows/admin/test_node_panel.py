@@ -83,6 +83,19 @@ def test_row_button_returns_the_page_with_a_row_more_and_writes_nothing(
     assert names_of(page, r"data/fields/\d/name") == rows
 
 
+def test_form_with_many_fields_and_choices_can_be_saved(editor: EditorSession) -> None:
+    at = "data/fields"
+    sent = {"data/label": "Long", f"{at}#rows": "30"}
+    for field in range(30):
+        sent |= {f"{at}/{field}/name": f"f{field}", f"{at}/{field}/choices#rows": "20"}
+        for choice in range(20):
+            name = f"{at}/{field}/choices/{choice}"
+            sent |= {f"{name}#as": "0", f"{name}#0": f"c{choice}"}
+    assert editor.run("set", "ask", **sent).status_code == 302
+    (ask,) = [row for row in editor.source["nodes"] if row["id"] == "ask"]
+    assert [len(row["choices"]) for row in ask["data"]["fields"]] == [20] * 30
+
+
 def test_row_button_of_a_node_that_someone_deleted_shows_the_page(editor: EditorSession) -> None:
     assert editor.run("", "nowhere", row="add data/fields").status_code == 200
 
