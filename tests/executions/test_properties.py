@@ -24,7 +24,7 @@ from workflows import editing
 from workflows.models import Workflow
 from workflows.refusals import Refusal
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 ACTIONS, PATIENCE = 12, 400
 LATE = timedelta(days=60)

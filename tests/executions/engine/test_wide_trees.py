@@ -129,6 +129,7 @@ def test_ending_takes_as_many_statements_when_the_tree_is_larger(grow: Grow, end
     assert not Job.objects.exists()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("end", [cancel, give_up])
 @pytest.mark.parametrize("grow", GROWN)
 def test_ending_takes_linear_work_when_the_tree_is_larger(grow: Grow, end: End) -> None:
@@ -139,6 +140,7 @@ def test_ending_takes_linear_work_when_the_tree_is_larger(grow: Grow, end: End) 
     assert_linear(operations_of)
 
 
+@pytest.mark.sqlite
 def test_notifying_the_caller_takes_linear_work_when_many_children_end() -> None:
     def operations_of(number: int) -> int:
         workflow = WorkflowFactory()
