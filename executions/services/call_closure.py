@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from executions.engine.store import store
 from workflows.db import locks
+from workflows.db.built_queries import select_ids
 from workflows.models import PendingWorkflow, Reference, Version, Workflow, call_queries
 from workflows.models.version import later_versions
 
@@ -50,10 +51,12 @@ def _read_versions(
 ) -> list[Any]:
     """Return the versions of these workflows, the own one first; with ``strength``, lock them."""
     own = None if version is None else version.pk
-    latest = Version.objects.filter(workflow_id__in=called).latest_of_each()
-    if own is not None:
-        latest = Version.objects.filter(Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow_id)))
-    ids = list(latest.values_list("pk", flat=True))
+    if own is None:
+        ids = select_ids(_latest, called)
+    else:
+        latest = Version.objects.filter(workflow_id__in=called).latest_of_each()
+        either = Q(pk=own) | Q(pk__in=latest.exclude(workflow=workflow_id))
+        ids = list(Version.objects.filter(either).values_list("pk", flat=True))
     rows = Version._base_manager.all()
     locked = ids if strength is None else locks.lock_rows(rows, ids, strength)
     waits = PendingWorkflow.objects.filter(workflow_id=OuterRef("workflow_id"), waiting=True)
@@ -63,11 +66,7 @@ def _read_versions(
         .select_related("workflow")
         .defer("source")
     )
-    callees = (
-        Reference._base_manager.filter(version__in=ids, version__in_force=True)
-        .exclude(version__workflow__state=Workflow.State.RETIRED)
-        .values_list("callee_id", flat=True)
-    )
+    callees = select_ids(_callees, ids)
     is_deleted = own is not None and own not in ids
     if (
         is_deleted
@@ -78,6 +77,17 @@ def _read_versions(
         # A graph was saved or a version purged between the reads: callees are not locked yet.
         raise locks.TryAgain
     return sorted(versions, key=lambda version: version.workflow_id != workflow_id)
+
+
+def _latest(workflow_ids: list[int]) -> QuerySet[Any, Any]:
+    latest = Version.objects.filter(workflow_id__in=workflow_ids).latest_of_each()
+    return latest.order_by().values_list("pk", flat=True)
+
+
+def _callees(version_ids: list[int]) -> QuerySet[Any, Any]:
+    references = Reference._base_manager.filter(version__in=version_ids, version__in_force=True)
+    active = references.exclude(version__workflow__state=Workflow.State.RETIRED)
+    return active.order_by().values_list("callee_id", flat=True)
 
 
 def _follow_calls(workflow_id: int, version: Version | None) -> list[int]:

@@ -12,6 +12,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from workflows import guards, running
 from workflows.audit import actor
 from workflows.db import locks
+from workflows.db.built_queries import select_ids
 from workflows.db.composite_keys import CompositeForeignKey, KeyTarget
 from workflows.db.cuid import LENGTH, new_cuid
 from workflows.db.json_values import checksum
@@ -390,7 +391,21 @@ def release_superseded(workflow_ids: Iterable[int]) -> int:
     Returns:
         The number of versions that were released.
     """
-    ids = list(workflow_ids)
+    found = select_ids(_superseded, sorted(workflow_ids))
+    locked = locks.lock_rows(Version.objects.all(), found, locks.Strength.UPDATE, skip_locked=True)
+    if not locked:
+        return 0
+    try:
+        with transaction.atomic():
+            # Judged again under the lock: an execution may have started on a version since.
+            return Version.objects.filter(pk__in=locked).not_in_use().update(in_force=False)
+    except IntegrityError:
+        # The keys see executions that an older snapshot does not. Left for the next time.
+        return 0
+
+
+def _superseded(ids: list[int]) -> models.QuerySet[Any, Any]:
+    """Return the ids of versions that ``release_superseded`` releases."""
     in_force = Version._base_manager.filter(in_force=True).order_by()
     callers = Reference._base_manager.filter(in_force=True).order_by()
     superseded = (
@@ -405,17 +420,7 @@ def release_superseded(workflow_ids: Iterable[int]) -> int:
         .superseded()
         .not_in_use()
     )
-    found = superseded.values_list("pk", flat=True)
-    locked = locks.lock_rows(Version.objects.all(), found, locks.Strength.UPDATE, skip_locked=True)
-    if not locked:
-        return 0
-    try:
-        with transaction.atomic():
-            # Judged again under the lock: an execution may have started on a version since.
-            return Version.objects.filter(pk__in=locked).not_in_use().update(in_force=False)
-    except IntegrityError:
-        # The keys see executions that an older snapshot does not. Left for the next time.
-        return 0
+    return superseded.values_list("pk", flat=True)
 
 
 def release_all(workflow_ids: Iterable[int]) -> None:
