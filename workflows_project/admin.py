@@ -140,6 +140,7 @@ class TokenAdmin(ListAdmin):
     """
 
     list_title = _("API tokens")
+    add_title = _("Create token")
     has_history = False
     list_display = [
         *("user", "token_name", "token_scopes", "created", "expiry", "last_used", "is_valid")

@@ -6,13 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
 
 from executions import guards
+from executions.admin.execution_details import field_text
 from executions.admin.start import startable_workflows
 from executions.admin.titles import entity_page, execution_title
 from executions.models import START, Entity, Execution, Finding, InventoryModel
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
-from workflows.admin.base.formatting import admin_url
+from workflows.admin.base.formatting import DASH, admin_url
 from workflows.admin.base.forms import GuardedForm
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.workflow_sections import listed_executions
@@ -52,6 +55,19 @@ class EntityAdmin(GuardedAdmin):
             if name in form.base_fields:
                 form.base_fields[name].required = True
         return form
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields of the form. Readers see values instead of JSON."""
+        names = super().get_fields(request, obj)
+        is_read = obj is not None and not self.has_change_permission(request, obj)
+        return ["values" if is_read and name == "fields" else name for name in names]
+
+    @admin.display(description=_("fields"))
+    def values(self, row: Entity) -> str:
+        """Return the names and the values of the fields."""
+        listed = ((name, field_text(value)) for name, value in row.fields.items())
+        rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", listed)
+        return format_html('<dl class="facts">{}</dl>', rows) if rows else DASH
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -24,7 +24,7 @@ CARDS = """(() => {
     for (const title of table.querySelectorAll("tbody th")) {
         const others = [...title.parentElement.querySelectorAll("td[data-label]")];
         const top = title.getBoundingClientRect().top;
-        const isAbove = one => one.offsetParent && one.getBoundingClientRect().top < top;
+        const isAbove = one => one.offsetParent && one.getBoundingClientRect().top <= top;
         if (!title.matches(".field-number") && others.some(isAbove))
             return `${title.textContent} does not lead`;
     }

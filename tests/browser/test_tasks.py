@@ -295,3 +295,17 @@ def test_go_from_task_to_task_in_the_inbox(walking: Any, played: Any, scripts: b
     assert walk.sees(str(second.entity))
     assert (status(first), status(second)) == ("completed", "waiting")
     assert not find_overflow(walk.page)
+
+
+def test_diagram_opens_at_the_current_step_on_a_phone(played: Any, walking: Any) -> None:
+    save_line(played.callee, *(form(f"form{number}") for number in range(12)))
+    execution = services.start(played.callee, played.finding)
+    for number in range(10):
+        services.submit(execution, node=f"form{number}", data={"note": "n"})
+    ada = user_in("administrator", username="ada", is_staff=True)
+    walk = walking(ada, viewport={"width": 390, "height": 844})
+    walk.page.goto(f"/admin/executions/execution/{execution.pk}/change/")
+    frame = walk.page.locator("#path .graph").bounding_box()
+    node = walk.page.locator("#graph-current").bounding_box()
+    assert frame["y"] <= node["y"] <= frame["y"] + frame["height"] - node["height"]
+    assert not find_overflow(walk.page)

@@ -7,12 +7,16 @@ import re
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
+from executions import services
 from executions.models import Execution, Finding
 from tests.browser.accessibility import find_overflow, find_violations
+from tests.executions.receivers import create_webhook
+from tests.workflows.admin.staff import page as change_page
 from workflows.models import Workflow
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
@@ -138,6 +142,44 @@ def test_typed_text_is_restored_after_leaving_the_form(operator: Any, played: An
     Finding.objects.filter(pk=played.finding.pk).update(title="Other")
     page.goto(url)
     assert page.locator("#id_title").input_value() == "Other"
+
+
+def test_every_long_form_keeps_what_was_typed(operator: Any, played: Any, settings: Any) -> None:
+    settings.SECRETS_KEY = [Fernet.generate_key().decode()]
+    settings.HTTP_REQUEST_HOSTS = ["hooks.example"]
+    execution = services.start(played.caller, played.finding)
+    webhook, _ = create_webhook("https://hooks.example/")
+    played.callee.trigger, played.callee.trigger_data = "schedule", {"cron": "0 9 1 * *"}
+    played.callee.save()
+    step = execution.steps.open().get()
+    forms = {
+        change_page(execution): f"#id_{step.cuid}-comment",
+        f"{change_page(execution)}?": "#comment-all",
+        f"{change_page(execution)}?step": f"#comment-{step.cuid}",
+        f"/admin/executions/execution/inbox/?open={step.cuid}": f"#id_{step.cuid}-comment",
+        change_page(played.caller): "#id_description",
+        change_page(played.callee): "[name='trigger_data-schedule/cron']",
+        change_page(played.finding): "#id_fields",
+        change_page(webhook): "#id_description",
+        change_page(played.limitation): "#id_description",
+    }
+    page, asked = operator.page, []
+
+    def leave(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    for url, field in forms.items():
+        page.goto(url)
+        if field.startswith(f"#comment-{step.cuid}"):
+            page.get_by_text("Comment on this step").click()
+        page.locator(field).press_sequentially("typed ")
+    page.goto("/admin/")
+    assert asked == ["beforeunload"] * len(forms)
+    for url, field in forms.items():
+        page.goto(url)
+        assert "typed " in page.locator(field).input_value(), url
 
 
 def test_double_click_on_start_starts_one_execution(operator: Any, played: Any) -> None:

@@ -162,11 +162,12 @@ class WorkflowAdmin(GuardedAdmin):
             row.render_type_notice = partial(self._render_type_notice, request, row)
         return row
 
-    def _render_type_notice(self, request: HttpRequest, row: Workflow) -> SafeString:
+    def _render_type_notice(self, request: HttpRequest, row: Any) -> SafeString:
         return type_change_notice_html(
             row,
             self._type_change_notice(request, row),
-            may_change=self.has_change_context_permission(request),
+            # A workflow has one change on hold at most: another one would be refused.
+            may_change=self.has_change_context_permission(request) and not row.is_draining,
             may_cancel=request.user.has_perm(CANCEL),
         )
 

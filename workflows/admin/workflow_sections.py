@@ -135,6 +135,10 @@ def draining_html(request: HttpRequest, workflow: Workflow) -> SafeString | None
     )
 
 
+CHANGES = ("change_together", "when_drained")
+"""The remedies of a refused type change that are type changes themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypeChangeNotice:
     """The refusal of a type change and the workflows that must change together."""
@@ -160,7 +164,14 @@ def type_change_notice(workflow: Workflow) -> TypeChangeNotice:
 def type_change_notice_html(
     workflow: Workflow, notice: TypeChangeNotice, *, may_change: bool, may_cancel: bool
 ) -> SafeString:
-    """Return the notice beside the type field as HTML."""
+    """Return the notice beside the type field as HTML.
+
+    Args:
+        may_change: whether the user may change the type, or put a change on hold, now.
+    """
+    if notice.refusal is not None and not may_change:
+        of_others = [row for row in notice.refusal.remedies if row.code not in CHANGES]
+        notice.refusal.remedies = of_others
     group = ",".join(str(row.pk) for row in notice.group)
     return render_to_string(
         "workflows/admin/type_notice.html",

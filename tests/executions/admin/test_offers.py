@@ -172,6 +172,28 @@ class TestWebhooks:
         assert '<td data-label="Events" class="field-event_names">all</td>' in html
 
 
+def test_readers_see_the_values_of_the_fields(scenario: Scenario) -> None:
+    scenario.finding.fields = {"severity": "high", "open": True}
+    scenario.finding.save()
+    html = text(staff("executions.view_finding").get(page(scenario.finding)))
+    assert "<dt>severity</dt><dd>high</dd><dt>open</dt><dd>yes</dd>" in html
+
+
+def test_workflow_on_hold_offers_no_other_change_of_its_type(
+    admin_client: Client, scenario: Scenario
+) -> None:
+    scenario.start()
+    offers = ("Put the change on hold:", "/change-type/?")
+    html = text(admin_client.get(page(scenario.caller)))
+    assert all(offer in html for offer in offers)
+    editing.change_entity_context(
+        [scenario.caller, scenario.callee], entity_name_type=scenario.exception, when="drained"
+    )
+    html = text(admin_client.get(page(scenario.caller)))
+    assert "Why the type is locked" in html
+    assert not any(offer in html for offer in offers)
+
+
 @pytest.mark.parametrize("model", ["finding", "inventorymodel", "subscription", "secret"])
 def test_form_of_a_new_record_has_no_fields_of_the_system(
     model: str, admin_client: Client, scenario: Scenario

@@ -86,6 +86,8 @@ class ListAdmin(ModelAdmin[Any]):
 
     list_title: ClassVar[Any] = ""
     """The name of the list, if it is not the plural of the model."""
+    add_title: ClassVar[Any] = ""
+    """The label of the link to the add page, if it is not "Add" with the name of the model."""
     optional_columns: ClassVar[Sequence[str]] = ()
     """The columns that users can add to those of ``list_display``."""
 

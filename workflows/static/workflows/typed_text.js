@@ -44,7 +44,8 @@ class TypedForm {
     this.form = form;
     // Links in the pictures of a form open the form again, with another query.
     const page = form.dataset.typed || location.pathname + location.search;
-    this.key = `typed ${page} ${form.id || number}`;
+    // Comments on different steps have the same fields.
+    this.key = `typed ${page} ${form.id || form.elements.step?.value || number}`;
     this.original = readAll(form);
     this.restore();
     form.addEventListener("submit", () => this.forget());
