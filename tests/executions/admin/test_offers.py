@@ -176,7 +176,8 @@ def test_readers_see_the_values_of_the_fields(scenario: Scenario) -> None:
     scenario.finding.fields = {"severity": "high", "open": True}
     scenario.finding.save()
     html = text(staff("executions.view_finding").get(page(scenario.finding)))
-    assert "<dt>severity</dt><dd>high</dd><dt>open</dt><dd>yes</dd>" in html
+    # The databases store the names in different orders.
+    assert "<dt>severity</dt><dd>high</dd>" in html and "<dt>open</dt><dd>yes</dd>" in html
 
 
 def test_workflow_on_hold_offers_no_other_change_of_its_type(
