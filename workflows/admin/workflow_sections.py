@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +145,7 @@ class TypeChangeNotice:
     """The refusal of a type change and the workflows that must change together."""
 
     refusal: Refusal | None
-    group: list[Any]
+    group: Sequence[Workflow]
 
     @property
     def is_needed(self) -> bool:
@@ -155,10 +156,7 @@ class TypeChangeNotice:
 def type_change_notice(workflow: Workflow) -> TypeChangeNotice:
     """Return what blocks every type change now, and the workflows that must change together."""
     change = UndecidedChange(workflow)
-    cuids = [row.cuid for row in change.group()]
-    return TypeChangeNotice(
-        change.refusal(), list(Workflow.objects.filter(cuid__in=cuids).order_by("title", "pk"))
-    )
+    return TypeChangeNotice(change.refusal(), change.group_rows)
 
 
 def type_change_notice_html(
@@ -176,7 +174,9 @@ def type_change_notice_html(
     return render_to_string(
         "workflows/admin/type_notice.html",
         {
-            "refusal": describe(notice.refusal, may_change=may_change, may_cancel=may_cancel)
+            "refusal": describe(
+                notice.refusal, may_change=may_change, may_cancel=may_cancel, known=notice.group
+            )
             if notice.refusal
             else None,
             "others": [

@@ -109,7 +109,7 @@ class ContextChange:
 
     def group(self) -> Sequence[BlockingWorkflow]:
         """Return the smallest set around this one that has no crossings."""
-        return self._group
+        return [_named(row) for row in self.group_rows]
 
     @cached_property
     def _dependents(self) -> set[int]:
@@ -120,9 +120,10 @@ class ContextChange:
         return set(call_queries.find_connected(self.ids, self.context.key))
 
     @cached_property
-    def _group(self) -> Sequence[BlockingWorkflow]:
-        rows = Workflow._base_manager.filter(pk__in=self._connected).order_by("title", "pk")
-        return [_named(row) for row in rows]
+    def group_rows(self) -> Sequence[Workflow]:
+        """The workflows of ``group``."""
+        rows = Workflow._base_manager.filter(pk__in=self._connected)
+        return list(rows.order_by("title", "pk"))
 
     @cached_property
     def _crossings(self) -> Sequence[guards.Crossing]:

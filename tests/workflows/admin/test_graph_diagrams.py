@@ -39,7 +39,7 @@ from workflows.graph import node_types
 
 pytestmark = pytest.mark.django_db
 
-MOST = 27
+MOST = 25
 """The maximum number of queries of a page."""
 
 

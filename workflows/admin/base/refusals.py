@@ -172,6 +172,7 @@ def describe(
     here: str = "",
     may_change: bool = True,
     may_cancel: bool = False,
+    known: Iterable[Workflow] = (),
 ) -> RefusalContext:
     """Return the template context of a refusal.
 
@@ -180,6 +181,7 @@ def describe(
         here: the URL of the current page, which is not linked.
         may_change: whether the user may change types and gets links to that page.
         may_cancel: whether the user may cancel executions and gets links to that page.
+        known: workflows that have been read already.
     """
     blockers = refusal.blockers
     user = actor.user()
@@ -189,7 +191,8 @@ def describe(
     executions = _by_cuid(rows.defer("entity__fields"), (row.cuid for row in blocking))
     named = {row.cuid for row in blockers.workflows}
     named.update(cuid for remedy in refusal.remedies for cuid in remedy.workflows)
-    workflows = _by_cuid(Workflow._base_manager.all(), named)
+    workflows = {row.cuid: row for row in known}
+    workflows |= _by_cuid(Workflow._base_manager.all(), named - workflows.keys())
     listed = len(blockers.executions) + len(blockers.workflows)
     details = (
         row.detail for row in refusal.problems if row.pointer and row.detail != refusal.message
