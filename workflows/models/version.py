@@ -82,7 +82,7 @@ class Version(EntityContext):
     )
 
     cuid = models.CharField("ID", max_length=LENGTH, unique=True, default=new_cuid, editable=False)
-    # The unique key begins with it, here and below: a second index would only cost writes.
+    # A composite index begins with it, here and below: a second one would only cost writes.
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     source = models.JSONField(default=dict)
