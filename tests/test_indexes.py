@@ -6,6 +6,8 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+PLAIN = (None, "btree", "idx")
+"""The types of indexes that are read from their first column on."""
 OURS = ("workflows", "executions", "holdfast")
 
 
@@ -28,6 +30,8 @@ def test_no_index_is_the_beginning_of_another_index():
                 for name, row in found.items()
                 if (row["index"] or row["unique"])
                 and row["columns"]
+                # Django names no type for unique keys. Other types serve other conditions.
+                and row.get("type") in PLAIN
                 and name not in partial
                 # PostgreSQL's second index of a text is for LIKE.
                 and not name.endswith("_like")
@@ -37,8 +41,6 @@ def test_no_index_is_the_beginning_of_another_index():
                 for name, columns in full.items()
                 if not found[name]["unique"]
                 for other, others in full.items()
-                if other != name
-                and others[: len(columns)] == columns
-                and found[other].get("type") == found[name].get("type")
+                if other != name and others[: len(columns)] == columns
             ]
     assert covered == []
