@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -22,25 +22,34 @@ from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.forms import EditForm
 from workflows.admin.base.model_admin import GuardedAdmin
 from workflows.admin.base.refusals import REFUSING, log_refusal
+from workflows.admin.graph_editor.node_offers import GROUP, USER, find_offers
+from workflows.admin.graph_editor.offers import Offers
+from workflows.admin.row_forms import RowForm, RowsField
 from workflows.db.json_values import canonical
 from workflows.guards import Stale
-from workflows.models import Candidate
+from workflows.models import Candidate, Workflow
 from workflows.refusals import Refusal
 
 LABEL = _("Reassign")
 
 
-class ReassignForm(forms.Form):
+def offer_names(name: str) -> Offers:
+    """Return the names of groups, or of users, as the graph editor offers them."""
+    return find_offers(Workflow(), {"format": name}, None)
+
+
+class ReassignForm(RowForm, forms.Form):
     """The groups and users that a step asks, and the reason for the change."""
 
-    groups = forms.ModelMultipleChoiceField(
-        Group.objects.order_by("name"), required=False, to_field_name="name", label=_("Groups")
+    groups = RowsField(
+        {"title": _("Group"), "type": "string", "format": GROUP},
+        find_offers=partial(offer_names, GROUP),
+        label=_("Groups"),
     )
-    users = forms.CharField(
-        required=False,
+    users = RowsField(
+        {"title": _("User"), "type": "string", "format": USER},
+        find_offers=partial(offer_names, USER),
         label=_("Users"),
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text=_("One username per line."),
     )
     why = ReasonField(help_text=_("Recorded in the audit log."))
     read = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -55,11 +64,6 @@ class ReassignForm(forms.Form):
             return {name: [str(one) for one in found[name]] for name in ("groups", "users")}
         except (ValueError, TypeError, KeyError, RecursionError):
             raise forms.ValidationError(EditForm.damaged_message, code="invalid") from None
-
-    def clean_users(self) -> list[str]:
-        """Return the usernames."""
-        lines = (line.strip() for line in self.cleaned_data["users"].splitlines())
-        return [line for line in lines if line]
 
     def clean(self) -> dict[str, Any]:
         """Require a group or a user."""
@@ -86,7 +90,7 @@ def reassign_page(
         try:
             services.reassign(
                 execution,
-                groups=[group.name for group in values["groups"]],
+                groups=values["groups"],
                 users=values["users"],
                 why=values["why"],
                 step=cuid,
@@ -104,8 +108,11 @@ def reassign_page(
                 for problem in refusal.problems:
                     form.add_error(problem.pointer.removeprefix("/"), problem.detail)
             else:
-                named = any(problem.pointer.startswith("/users") for problem in refusal.problems)
-                form.add_error("users" if named else None, str(refusal.message))
+                names = {
+                    problem.pointer.split("/")[1] for problem in refusal.problems if problem.pointer
+                }
+                for name in names & form.fields.keys() or [None]:
+                    form.add_error(name, refusal)
         else:
             model_admin.log_change(request, execution, gettext("Step reassigned."))
             text = gettext("“%(step)s” was reassigned.") % {"step": step_title(step)}
@@ -140,9 +147,8 @@ def _read(rows: list[Candidate]) -> str:
 
 
 def _initial(rows: list[Candidate]) -> dict[str, Any]:
-    users = [row.current_name for row in rows if row.user_id is not None]
     return {
         "groups": [row.current_name for row in rows if row.group_id is not None],
-        "users": "\n".join(users),
+        "users": [row.current_name for row in rows if row.user_id is not None],
         "read": _read(rows),
     }

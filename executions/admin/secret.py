@@ -17,29 +17,33 @@ from django.utils.translation import gettext_lazy as _
 from executions import services
 from executions.engine.secret_uses import users_of_secret
 from executions.models import Secret
+from executions.models.secret import refuse_host
 from workflows.admin.audited_records import RECORD_MODELS, RecordModel
 from workflows.admin.base.formatting import admin_url, format_moment
 from workflows.admin.base.forms import GuardedForm
 from workflows.admin.base.model_admin import GuardedAdmin
+from workflows.admin.graph_editor.offers import Offers
+from workflows.admin.row_forms import RowForm, RowsField
 
 MIN_LENGTH = 8
 
 
-class HostsField(forms.CharField):
-    """Host names, one per line."""
-
-    widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return the hosts as lines."""
-        return "\n".join(map(str, value)) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> Any:
-        """Return the hosts in lower case. The model validates them."""
-        return [line.strip().lower() for line in super().clean(value).splitlines() if line.strip()]
+HOST = {"title": _("Host"), "type": "string", "format": "host"}
 
 
-class SecretForm(GuardedForm):
+def offered_hosts() -> Offers:
+    """Return the hosts that may be called."""
+    names = sorted(map(str, settings.HTTP_REQUEST_HOSTS))
+    return Offers(suggestions={"host": [(name, name) for name in names]} if names else {})
+
+
+def clean_host(text: str) -> str:
+    """Return a host name in lower case, or raise ``ValidationError``."""
+    refuse_host(host := text.lower())
+    return host
+
+
+class SecretForm(RowForm, GuardedForm):
     """The form of a secret: its name, its new value and the hosts that may receive it."""
 
     version_attributes = {"value": "times_set"}
@@ -52,11 +56,13 @@ class SecretForm(GuardedForm):
         ),
         help_text=_("Never shown again. Leave empty to keep the current value."),
     )
-    hosts = HostsField(
-        required=False,
+    hosts = RowsField(
+        HOST,
+        find_offers=offered_hosts,
+        clean_row=clean_host,
         help_text=_(
-            "One host per line, for example api.example.com or api.example.com:8443. The secret is"
-            " sent only to these hosts. Leave empty to allow every host that may be called."
+            "For example api.example.com or api.example.com:8443. The secret is sent only to these"
+            " hosts. Leave empty to allow every host that may be called."
         ),
     )
 

@@ -16,6 +16,7 @@ from django.db import connections, models
 from django.db.models import Value
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from workflows.db import locks
 from workflows.db.cuid import LENGTH, new_cuid
@@ -33,15 +34,21 @@ class SecretUnreadable(LookupError):
 
 def refuse_hosts(value: object) -> None:
     """Raise ``ValidationError`` on ``hosts`` unless it is a list of host names."""
-    names = value if isinstance(value, list) else [None]
-    for name in names:
-        if not isinstance(name, str) or not _HOST.fullmatch(name):
-            given = name if isinstance(name, str) else value
-            detail = (
-                f"{given!r} is not a host. Write names such as api.example.com, or "
-                "api.example.com:8443 for one port, without https://."
-            )
-            raise ValidationError({"hosts": detail})
+    try:
+        for name in value if isinstance(value, list) else [value]:
+            refuse_host(name)
+    except ValidationError as error:
+        raise ValidationError({"hosts": error.messages}) from None
+
+
+def refuse_host(name: object) -> None:
+    """Raise ``ValidationError`` unless the value is a host name."""
+    if not isinstance(name, str) or not _HOST.fullmatch(name):
+        detail = gettext(
+            "%(name)s is not a host. Write names such as api.example.com, or api.example.com:8443"
+            " for one port, without https://."
+        )
+        raise ValidationError(detail % {"name": repr(name)})
 
 
 class SecretNotForHost(LookupError):

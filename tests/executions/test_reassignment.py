@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -31,7 +33,7 @@ from tests.factories import (
     save_line,
     user_in,
 )
-from tests.workflows.admin.forms import form_of
+from tests.workflows.admin.forms import form_of, rows
 from workflows.models import AuditEntry, Candidate
 
 pytestmark = [
@@ -117,11 +119,47 @@ class TestReassignment:
         own = reverse("admin:executions_execution_change", args=[execution.pk])
         assert f'href="{url}"' in browser.get(own).content.decode()
         assert "empty" in browser.get(url).content.decode()
-        refused = browser.post(url, {"users": "nobody", "why": "w"}).content.decode()
-        assert "There is no user named" in refused
-        assert browser.post(url, {"users": "grace", "why": ""}).status_code == 200
-        assert browser.post(url, {"users": "grace", "why": "w"}).status_code == 302
+        assert browser.post(url, {**rows("users", "grace"), "why": ""}).status_code == 200
+        assert browser.post(url, {**rows("users", "grace"), "why": "w"}).status_code == 302
         assert not is_flagged(execution)
+
+    def test_admin_page_shows_unknown_names_beside_their_inputs(self) -> None:
+        execution = start_unassigned()
+        create_member("grace")
+        browser = Browser()
+        browser.force_login(user_in("operator", is_staff=True))
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        sent = rows("users", "", "grace", "eve") | rows("groups", "board") | {"why": "w"}
+        html = browser.post(url, sent).content.decode()
+        for name, said in (
+            ("users/2", "no user named 'eve'"),
+            ("groups/0", "no group named 'board'"),
+        ):
+            (problem,) = re.findall(rf'id="problem-rows/{name}-1">(.*?)</p>', html)
+            assert said in unescape(problem) and html.count(problem) == 1
+            assert f'name="rows/{name}" aria-describedby="problem-rows/{name}-1 "' in html
+        assert 'value="eve"' in html and 'value="grace"' in html
+
+    def test_admin_page_adds_and_removes_rows_without_scripts(self) -> None:
+        execution = start_unassigned()
+        for name in ("ada", "grace"):
+            create_member(name)
+        services.reassign(execution, users=["ada"], why="away")
+        browser = Browser()
+        browser.force_login(user_in("operator", is_staff=True))
+        step = execution.steps.open().get()
+        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        sent = form_of(browser.get(url), having="why")
+        assert sent["rows/users/0"] == "ada"
+        added = browser.post(url, {**sent, "why": "ill", "row": "add rows/users"})
+        sent = {**form_of(added, having="why"), "rows/users/1": "grace"}
+        removed = browser.post(url, {**sent, "row": "remove rows/users/0"})
+        sent = form_of(removed, having="why")
+        assert sent["why"] == "ill" and "rows/users/0" not in sent
+        assert assignee_names(execution) == {"ada"}
+        assert browser.post(url, sent).status_code == 302
+        assert assignee_names(execution) == {"grace"}
 
     def test_admin_page_shows_both_values_when_stale(self) -> None:
         execution = start_unassigned()
@@ -131,14 +169,14 @@ class TestReassignment:
         browser.force_login(user_in("operator", is_staff=True))
         step = execution.steps.open().get()
         url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
-        sent = {**form_of(browser.get(url), having="why"), "groups": [], "why": "ill"}
+        sent = {**form_of(browser.get(url), having="why"), **rows("groups"), "why": "ill"}
         services.reassign(execution, users=["ada"], why="away")
-        stale = browser.post(url, {**sent, "users": "grace"})
+        stale = browser.post(url, {**sent, **rows("users", "grace")})
         page = stale.content.decode()
         assert "Someone else has changed this" in page
         assert "Users: now “ada”, yours “grace”." in page
         again = form_of(stale, having="why")
-        assert (again["users"], again["why"]) == ("grace", "ill")
+        assert (again["rows/users/0"], again["why"]) == ("grace", "ill")
         assert assignee_names(execution) == {"ada"}
         assert browser.post(url, again).status_code == 302
         assert assignee_names(execution) == {"grace"}
@@ -151,7 +189,7 @@ class TestReassignment:
         step = execution.steps.open().get()
         url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
         for read in ("[", "1", "{}", "[" * 100_000):
-            answer = browser.post(url, {"users": "grace", "why": "w", "read": read})
+            answer = browser.post(url, {**rows("users", "grace"), "why": "w", "read": read})
             assert "The form data is incomplete." in answer.content.decode()
 
 

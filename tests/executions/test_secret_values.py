@@ -20,6 +20,7 @@ from tests.executions.engine.http_calls import http_request_graph, make_due
 from tests.executions.engine.server import Server, run_server
 from tests.executions.test_secrets_in_use import OLD, URL, active, run, stored, webhook_node
 from tests.factories import WorkflowFactory
+from tests.workflows.admin.forms import form_of, rows
 from tests.workflows.admin.staff import staff, text
 from workflows import editing
 from workflows.models import AuditEntry
@@ -190,12 +191,28 @@ class TestHosts:
             with pytest.raises(LookupError, match="only to"):
                 Secret.value_for("CRM", url)
 
-    def test_page_accepts_one_host_per_line(self, admin_client: Client, secret: Secret) -> None:
+    def test_page_has_a_row_for_each_host(self, admin_client: Client, secret: Secret) -> None:
         page = reverse("admin:executions_secret_change", args=[secret.pk])
-        sent = {"name": "CRM", "value": "", "hosts": " API.example.com \n\nb.example.com:8443"}
-        assert admin_client.post(page, sent).status_code == 302
+        hosts = rows("hosts", " API.example.com ", "", "b.example.com:8443", "api.example.com")
+        assert admin_client.post(page, {"name": "CRM", "value": "", **hosts}).status_code == 302
         assert Secret.objects.get().hosts == ["api.example.com", "b.example.com:8443"]
-        assert "api.example.com\nb.example.com:8443" in admin_client.get(page).content.decode()
-        wrong = {**sent, "hosts": "https://api.example.com/"}
-        response = admin_client.post(page, wrong)
+        sent = form_of(admin_client.get(page), having="name")
+        assert sent["rows/hosts/1"] == "b.example.com:8443"
+        again = admin_client.post(page, {**sent, "row": "remove rows/hosts/0"})
+        assert again.status_code == 200 and len(Secret.objects.get().hosts) == 2
+        assert admin_client.post(page, form_of(again, having="name")).status_code == 302
+        assert Secret.objects.get().hosts == ["b.example.com:8443"]
+
+    def test_page_shows_invalid_hosts_beside_their_inputs(
+        self, admin_client: Client, secret: Secret
+    ) -> None:
+        page = reverse("admin:executions_secret_change", args=[secret.pk])
+        hosts = rows("hosts", "", "https://api.example.com/", "api.example.com", "a b")
+        response = admin_client.post(page, {"name": "CRM", "value": "", **hosts})
+        html = response.content.decode()
         assert list(response.context["adminform"].form.errors) == ["hosts"]
+        for row in (1, 3):
+            (problem,) = re.findall(rf'id="problem-rows/hosts/{row}-1">(.*?)</p>', html)
+            assert "is not a host" in problem and html.count(problem) == 1
+        assert 'value="https://api.example.com/"' in html
+        assert "problem-rows/hosts/2" not in html

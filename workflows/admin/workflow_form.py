@@ -6,21 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django import forms
-from django.forms.utils import ErrorDict
-
 from workflows.admin.base.forms import READ, GuardedForm
 from workflows.admin.graph_editor.data_form import DataForm
-from workflows.admin.graph_editor.data_rows import ROW_STEP, change_rows
 from workflows.admin.graph_editor.node_offers import find_offers
 from workflows.admin.graph_editor.offers import NO_OFFERS, Offers
+from workflows.admin.row_forms import PartsInput, RowForm
 from workflows.models import Workflow
 from workflows.trigger_types import TriggerType, get_trigger_types
 
 TRIGGER, TRIGGER_DATA = "trigger", "trigger_data"
 
 
-class TriggerSettings(forms.Widget):
+class TriggerSettings(PartsInput):
     """The settings of each trigger, as inputs; a stylesheet shows those of the chosen one.
 
     It submits JSON. JSON that is sent under the name of the field itself is accepted as well, and
@@ -32,7 +29,6 @@ class TriggerSettings(forms.Widget):
     def __init__(self, workflow: Workflow, user: Any) -> None:
         super().__init__()
         self.workflow, self.user = workflow, user
-        self.posted: Mapping[str, Any] | None = None
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         """Return True if the page had none of the inputs."""
@@ -50,10 +46,15 @@ class TriggerSettings(forms.Widget):
         was = _rendered(data)
         before = was[TRIGGER_DATA] if was.get(TRIGGER) == chosen else {}
         found = _form(name, trigger_type).read(data, before)
+        self.malformed = found.malformed
         if found.malformed:
             # The field refuses this text, because it is not JSON.
-            return " ".join(found.malformed)
+            return " ".join(found.malformed.values())
         return json.dumps(found.value, ensure_ascii=False)
+
+    def has_inputs(self, name: str) -> bool:
+        """Return True if the inputs were submitted, and no JSON text for all of them."""
+        return self.posted is not None and name not in self.posted
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         """Return the parts of the form of each trigger."""
@@ -77,10 +78,10 @@ class TriggerSettings(forms.Widget):
         self, name: str, trigger_type: TriggerType, offers: Offers, stored: Mapping[str, Any]
     ) -> Any:
         form = _form(name, trigger_type, offers)
-        if self.posted is not None and name not in self.posted:
-            return form.rebuild_parts(self.posted)
-        chosen = (self.posted or {}).get(TRIGGER, self.workflow.trigger)
-        return form.build_parts(stored if trigger_type.name == chosen else {})
+        chosen = (self.posted or {}).get(TRIGGER, self.workflow.trigger) == trigger_type.name
+        if self.has_inputs(name):
+            return form.rebuild_parts(self.posted or {}, self.problems if chosen else ())
+        return form.build_parts(stored if chosen else {})
 
 
 def _form(name: str, trigger_type: TriggerType, offers: Offers = NO_OFFERS) -> DataForm:
@@ -102,7 +103,7 @@ def _parse(text: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-class WorkflowForm(GuardedForm):
+class WorkflowForm(RowForm, GuardedForm):
     """The settings of a workflow."""
 
     user: ClassVar[Any] = None
@@ -113,27 +114,3 @@ class WorkflowForm(GuardedForm):
         if TRIGGER_DATA in self.fields:
             field = self.fields[TRIGGER_DATA]
             field.widget, field.help_text = TriggerSettings(self.instance, self.user), ""
-        if self.is_row_step:
-            changed: Any = self.data
-            self.data = changed.copy()
-            for key, value in change_rows(changed, changed[ROW_STEP]).items():
-                if changed.get(key) != value:
-                    self.data[key] = value  # type: ignore[index]
-
-    @property
-    def is_row_step(self) -> bool:
-        """True if a button of a list was pressed: the form is only shown again."""
-        return self.is_bound and ROW_STEP in self.data
-
-    def full_clean(self) -> None:
-        """Validate, unless the form is only shown again."""
-        if self.is_row_step:
-            self._errors, self.cleaned_data = ErrorDict(), {}
-            if self.is_edit:
-                self._load_rendered()
-        else:
-            super().full_clean()
-
-    def is_valid(self) -> bool:
-        """Return True if the form can be saved."""
-        return not self.is_row_step and super().is_valid()

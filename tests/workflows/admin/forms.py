@@ -14,12 +14,15 @@ class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[tuple[str, dict[str, list[str]]]] = []
-        self.open = False
+        self.open = self.is_in_template = False
         self.select: dict[str, Any] | None = None
         self.textarea: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self.is_in_template |= tag == "template"
+        if self.is_in_template:
+            return
         if tag == "form":
             self.forms.append((given.get("action") or "", {}))
             self.open = True
@@ -42,7 +45,9 @@ class _Forms(HTMLParser):
             values[-1] += data
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
+        if tag == "template":
+            self.is_in_template = False
+        elif tag == "form":
             self.open = False
         elif tag == "textarea" and self.textarea is not None:
             values = self.forms[-1][1][self.textarea] if self.open else [""]
@@ -60,6 +65,13 @@ class _Forms(HTMLParser):
     def _add(self, name: str | None, value: str) -> None:
         if name and self.open:
             self.forms[-1][1].setdefault(name, []).append(value)
+
+
+def rows(name: str, *texts: str) -> dict[str, str]:
+    """Return what a browser submits for a list of texts."""
+    return {f"rows/{name}#rows": str(len(texts))} | {
+        f"rows/{name}/{number}": text for number, text in enumerate(texts)
+    }
 
 
 def form_of(response: Any, address: str = "", *, having: str = "") -> dict[str, Any]:

@@ -128,8 +128,62 @@ def test_settings_that_no_input_can_hold_are_edited_as_json(admin_client: Client
     name = "trigger_data-changed/rule#json"
     assert json.loads(inputs_of(admin_client.get(page(workflow)))[name]) == {"not": RULE}
     response = edit(admin_client, workflow, changed__rule_at_json="{not")
-    assert "valid JSON" in str(response.context["errors"])
+    (problem,) = re.findall(r'id="problem-[^"]*rule-1">(.*?)</p>', text(response))
+    assert "is not valid JSON" in problem and text(response).count("not valid JSON") == 1
     assert inputs_of(response)[name] == "{not"
+
+
+@pytest.mark.parametrize(
+    ("sent", "name", "said"),
+    [
+        ({"trigger": "webhook", "webhook__secret": "GONE"}, "webhook/secret", "no secret"),
+        ({"trigger": "webhook"}, "webhook/secret", "must be the name of the signing secret"),
+        ({"trigger": "schedule", "schedule__cron": "soon"}, "schedule/cron", "soon"),
+        ({"trigger": "schedule"}, "schedule/cron", "A schedule needs"),
+        (
+            {"trigger": "schedule", "schedule__every": "3 moons", "schedule__from_field": "at"},
+            "schedule/every",
+            "must be a duration",
+        ),
+        (
+            {
+                "trigger": "changed",
+                "changed__fields_at_rows": "3",
+                "changed__fields__0": "",
+                "changed__fields__1": "a",
+                "changed__rule_at_rows": "3",
+                "changed__rule__0__field": "",
+                "changed__rule__1__field": "b",
+                "changed__rule__1__op": "eq",
+                "changed__rule__1__value": "3",
+                "changed__rule__2__field": "c",
+                "changed__rule__2__op": "in",
+                "changed__rule__2__value": "3",
+            },
+            "changed/rule/2/value",
+            "list",
+        ),
+    ],
+)
+def test_problem_of_a_setting_is_beside_its_input(
+    admin_client: Client, sent: dict[str, str], name: str, said: str
+) -> None:
+    workflow = WorkflowFactory()
+    response = edit(admin_client, workflow, **sent)
+    html = text(response)
+    name = f"trigger_data-{name}"
+    assert list(response.context["adminform"].form.errors) == ["trigger_data"]
+    (problem,) = re.findall(rf'id="problem-{name}-1">(.*?)</p>', html)
+    assert said in unescape(problem)
+    assert re.search(
+        rf'name="{name}" aria-describedby="problem-{name}-1 [^"]*" aria-invalid="true"', html
+    )
+    # Only a problem with a remedy is above the inputs as well.
+    assert html.count(problem) == 1 + ("What you can do" in html)
+    again = inputs_of(response)
+    for key, value in sent.items():
+        if key != "trigger":
+            assert again["trigger_data-" + key.replace("__", "/").replace("_at_", "#")] == value
 
 
 def test_settings_that_are_no_object_are_edited_as_text(admin_client: Client) -> None:

@@ -242,6 +242,8 @@ class RefusalList(ErrorList):
 
     template_name = "workflows/admin/errors.html"
     template_name_ul = "workflows/admin/errors.html"
+    beside_inputs: Sequence[ValidationError] = ()
+    """The errors that are not rendered here, because the inputs of the field have them."""
 
     def get_context(self) -> dict[str, Any]:
         """Add ``rows``: pairs of a refusal context or None, and plain messages."""
@@ -250,5 +252,6 @@ class RefusalList(ErrorList):
             if isinstance(error, Refusal)
             else (None, ValidationError([error]).messages)
             for error in self.as_data()
+            if error not in self.beside_inputs
         ]
         return {**super().get_context(), "rows": rows}

@@ -7,7 +7,7 @@ problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext
@@ -63,18 +63,27 @@ class DataForm:
             data: the object.
             problems: pairs of a JSON pointer relative to the object and a message.
         """
-        root = _Builder(self, None).build(dict(data))
-        for pointer, detail in problems:
-            find_part(root, f"{self.root}{pointer}").problems.append(detail)
+        found = [(f"{self.root}{pointer}", detail) for pointer, detail in problems]
+        return self._parts(_Builder(self, None).build(dict(data)), found)
+
+    def rebuild_parts(self, posted: Mapping[str, Any], problems: Any = ()) -> list[Part]:
+        """Return the parts of the form with the inputs as they were submitted.
+
+        Args:
+            posted: the inputs by name.
+            problems: as in ``build_parts``. Malformed JSON is added to them.
+        """
+        read = self.read(posted, {})
+        found = [(read.input_name(self.root, pointer), detail) for pointer, detail in problems]
+        return self._parts(_Builder(self, posted).build(ABSENT), [*found, *read.malformed.items()])
+
+    def _parts(self, root: Part, problems: Iterable[tuple[str, str]]) -> list[Part]:
+        """Return the parts of the form, with problems by the names of the inputs."""
+        for name, detail in problems:
+            find_part(root, name).problems.append(detail)
         root.parts.sort(key=lambda part: part.name != f"{self.root}/label")
         if root.problems:
             root.parts[0].problems[:0] = root.problems
-        return root.parts
-
-    def rebuild_parts(self, posted: Mapping[str, Any]) -> list[Part]:
-        """Return the parts of the form with the inputs as they were submitted."""
-        root = _Builder(self, posted).build(ABSENT)
-        root.parts.sort(key=lambda part: part.name != f"{self.root}/label")
         return root.parts
 
     def read(self, posted: Mapping[str, Any], before: Mapping[str, Any]) -> SubmittedData:

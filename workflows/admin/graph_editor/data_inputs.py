@@ -292,12 +292,20 @@ def help_text(schema: Schema) -> str:
     return text.strip()
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a part without the marks of alternatives."""
+    return "/".join(one.split("#")[0] for one in name.split("/"))
+
+
 def find_part(root: Part, pointer: str) -> Part:
-    """Return the part of the value that a pointer points at, or the closest part around it."""
+    """Return the part of the value that a pointer points at, or the closest part around it.
+
+    A row of several inputs in one line has no room of its own for a problem: its first input has.
+    """
     best, length = root, -1
     for part in root:
-        name = "/".join(one.split("#")[0] for one in part.name.split("/"))
+        name = plain_name(part.name)
         contains = pointer == name or pointer.startswith(f"{name}/")
         if contains and (len(name) > length or (len(name) == length and part.shape == "json")):
             best, length = part, len(name)
-    return best
+    return best.parts[0] if best.shape in _COMPACT else best

@@ -15,6 +15,7 @@ from workflows.admin.graph_editor.data_inputs import (
     fits,
     from_scalar,
     from_text,
+    plain_name,
     resolved,
     shape_of,
     types_of,
@@ -25,6 +26,7 @@ from workflows.admin.graph_editor.duration_input import join_duration
 from workflows.db.json_values import below, canonical, parse_json
 
 _PRESENCE = ("exists", "missing")
+_COMBINED = ("all", "any")
 
 
 @dataclass(slots=True)
@@ -33,8 +35,31 @@ class SubmittedData:
 
     value: dict[str, Any]
     renamed: dict[str, str] = field(default_factory=dict)
-    malformed: list[str] = field(default_factory=list)
-    """Error messages for inputs that are not valid JSON."""
+    malformed: dict[str, str] = field(default_factory=dict)
+    """Error messages for inputs that are not valid JSON, by the names of their parts."""
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The row of each item, by the name of the list and the index or key of the item."""
+
+    def input_name(self, root: str, pointer: str) -> str:
+        """Return the name of the input for a value.
+
+        Args:
+            root: the first part of the names of the inputs.
+            pointer: the JSON pointer of the value. Empty and removed rows have no index in it.
+        """
+        name = root
+        for token in pointer.split("/")[1:]:
+            rows = self.rows.get(name, {})
+            if token in rows:
+                name = f"{name}/{rows[token]}"
+            elif rows and token in _COMBINED:
+                continue
+            elif len(rows) == 1:
+                # A rule with one comparison has no list.
+                name = f"{name}/{next(iter(rows.values()))}/{token}"
+            else:
+                name = f"{name}/{token}"
+        return name
 
 
 class DataReader:
@@ -124,6 +149,7 @@ class DataReader:
             if not key.strip() and one is ABSENT:
                 continue
             value[key] = "" if one is ABSENT else one
+            self._note_row(name, key, index)
         return value or (before if before == {} else ABSENT)
 
     def _read_rows(self, schema: Schema, before: Any, name: str) -> Any:
@@ -136,6 +162,7 @@ class DataReader:
                 continue
             if isinstance(item, dict) and isinstance(one, dict):
                 self._note_rename(item.get("handle"), one.get("handle"))
+            self._note_row(name, len(value), index)
             value.append(one)
         return value or (before if before == [] else ABSENT)
 
@@ -151,7 +178,7 @@ class DataReader:
         return self._read(parts[index], before if was_chosen else ABSENT, f"{name}#{index}")
 
     def _read_rule(self, schema: Schema, before: Any, name: str) -> Any:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for index in ordered_rows(self.posted, name):
             at = f"{name}/{index}"
             field_name, op = (str(self.posted.get(f"{at}/{key}", "")) for key in ("field", "op"))
@@ -163,6 +190,7 @@ class DataReader:
                 row["op"] = op
             if typed.strip() and op not in _PRESENCE:
                 row["value"] = from_text(typed.replace("\r\n", "\n"))
+            self._note_row(name, len(rows), index)
             rows.append(row)
         how = "any" if self.posted.get(f"{name}#how") == "any" else "all"
         if not rows:
@@ -182,8 +210,11 @@ class DataReader:
             is_value_error = isinstance(error, ValueError)
             detail = str(error) if is_value_error else gettext("nested too deeply")
             message = gettext("%(pointer)s is not valid JSON: %(error)s.")
-            self.found.malformed.append(message % {"pointer": name, "error": detail})
+            self.found.malformed[name] = message % {"pointer": name, "error": detail}
             return ABSENT
+
+    def _note_row(self, name: str, item: object, row: int) -> None:
+        self.found.rows.setdefault(plain_name(name), {})[str(item)] = str(row)
 
     def _note_rename(self, before: Any, after: Any) -> None:
         if isinstance(before, str) and isinstance(after, str) and before != after:

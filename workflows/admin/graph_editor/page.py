@@ -276,7 +276,7 @@ class _EditStep:
         node = find_node(source, self.node)
         data = data_form(node).read(self.posted, node_data(node))
         if data.malformed:
-            raise _MalformedInput(" ".join(data.malformed))
+            raise _MalformedInput(" ".join(data.malformed.values()))
         changed = set_node_data(source, self.node, data.value, renamed=data.renamed)
         text = gettext("change the settings of %(node)s")
         return changed, text % {"node": self._name(changed, self.node)}
