@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from executions import services as running
+from executions.engine import closures
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.workflows.api.clients import Client, assert_problem, client_of
@@ -77,6 +78,12 @@ def assert_done_once(outcomes: list[Any], made: int) -> None:
             assert_problem(row, 409, "idempotency_key_in_use")
 
 
+@pytest.fixture
+def cached(scenario: Scenario) -> Execution:
+    """An execution of the caller: the versions of its next starts are cached."""
+    return scenario.start()
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_simultaneous_starts_with_one_key_are_one_start(
     api: Client, scenario: Scenario, number: int
@@ -85,6 +92,44 @@ def test_simultaneous_starts_with_one_key_are_one_start(
     assert_done_once(run_at_once(*[sender(api, "executions/", body)] * 6), 201)
     assert Execution.objects.count() == 1
     assert StoredAnswer.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_simultaneous_cached_starts_with_one_key_are_one_start(
+    api: Client, scenario: Scenario, cached: Execution, number: int
+) -> None:
+    body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    assert_done_once(run_at_once(*[sender(api, "executions/", body)] * 6), 201)
+    assert Execution.objects.exclude(pk=cached.pk).count() == 1
+
+
+def test_simultaneous_submits_with_one_key_are_one_submit(api: Client, cached: Execution) -> None:
+    submit = {"node": "form", "data": {"note": "n"}}
+    path = f"executions/{cached.cuid}/submit/"
+    assert_done_once(run_at_once(*[sender(api, path, submit)] * 6), 200)
+    assert StoredAnswer.objects.get().status == 200
+
+
+def test_start_in_a_transaction_finds_the_answer_of_a_faster_statement(
+    api: Client, scenario: Scenario, cached: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    claim = idempotency._claim
+    faster: list[Any] = []
+
+    def claimed_late(*args: Any) -> StoredAnswer | None:
+        row = claim(*args)
+        monkeypatch.undo()
+        faster.extend(run_at_once(sender(api, "executions/", body)))
+        return row
+
+    # As after an edit: the first request has no cached versions.
+    monkeypatch.setattr(closures, "cached_closure", lambda _: None)
+    monkeypatch.setattr(idempotency, "_claim", claimed_late)
+    slower = sender(api, "executions/", body)()
+    assert_done_once([slower, *faster], 201)
+    assert slower["Idempotency-Replayed"] == "true"
+    assert Execution.objects.exclude(pk=cached.pk).count() == 1
 
 
 def test_simultaneous_bulk_starts_with_one_key_are_one_start_each(
@@ -150,6 +195,20 @@ def kill(*args: Any, **kwargs: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def run_until_killed(send: Callable[[], Any], prepare: Callable[[], None]) -> None:
+    """Send the request in another process, in which ``prepare`` lets a function kill it."""
+    connection.close()
+    child = os.fork()
+    if child == 0:
+        try:
+            prepare()
+            send()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the process should have been killed"
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "done"),
     [
@@ -164,25 +223,34 @@ def test_killed_process_neither_repeats_nor_loses_a_start(
 ) -> None:
     body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
     send = sender(api, "executions/", body)
-    connection.close()
-    child = os.fork()
-    if child == 0:
-        try:
-            claim = idempotency._claim
+    claim = idempotency._claim
 
-            def claimed(*args: Any) -> StoredAnswer | None:
-                row = claim(*args)
-                setattr(owner, name, kill)
-                return row
+    def claimed(*args: Any) -> StoredAnswer | None:
+        row = claim(*args)
+        setattr(owner, name, kill)
+        return row
 
-            idempotency._claim = claimed  # type: ignore[assignment]
-            send()
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the process should have been killed"
+    run_until_killed(send, lambda: setattr(idempotency, "_claim", claimed))
     assert Execution.objects.count() == StoredAnswer.objects.count() == done
     response = send()
     assert response.status_code == 201
     assert ("Idempotency-Replayed" in response.headers) == done
     assert Execution.objects.get().cuid == response.json()["cuid"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "done"),
+    # Before and after the statement that writes the execution and the response.
+    [(idempotency, "row_of", False), (edit_options, "HttpResponse", True)],
+)
+def test_killed_process_neither_repeats_nor_loses_a_cached_start(
+    api: Client, scenario: Scenario, cached: Execution, owner: Any, name: str, done: bool
+) -> None:
+    body = {"workflow": scenario.caller.cuid, "entity": scenario.finding.cuid}
+    send = sender(api, "executions/", body)
+    new = Execution.objects.exclude(pk=cached.pk)
+    run_until_killed(send, lambda: setattr(owner, name, kill))
+    assert new.count() == StoredAnswer.objects.count() == done
+    response = send()
+    assert ("Idempotency-Replayed" in response.headers) == done
+    assert new.get().cuid == response.json()["cuid"]

@@ -47,12 +47,13 @@ from executions.models import (
     Visits,
 )
 from executions.task_queries import executions_for
-from workflows.api.base.edit_options import EDIT_PARAMETERS, edit
+from workflows.api.base.edit_options import EDIT_PARAMETERS, OneStatement, edit
 from workflows.api.base.read_ahead import ReadAhead
 from workflows.api.base.refusal_json import build_url
 from workflows.api.base.resources import Resource, not_found
 from workflows.db import raw_rows
 from workflows.db.json_values import storage_problem
+from workflows.editing.idempotency import NeedsTransaction
 from workflows.visibility import viewing_permissions
 
 LISTS = ("list", "mine")
@@ -65,6 +66,7 @@ def _action(
     *,
     needs: str,
     read: Callable[[Any], dict[str, Any]] | None = None,
+    in_statement: bool = False,
     **values: Any,
 ) -> Any:
     """Return the route ``POST executions/<cuid>/<name>/``, which calls a service.
@@ -73,20 +75,28 @@ def _action(
         serializer: the body of the request: keyword arguments of the service.
         needs: the permission.
         read: returns the validated body; by default the serializer does.
+        in_statement: see ``edit``.
         values: further keyword arguments of the service.
     """
 
-    def act(view: ExecutionViewSet, request: Request, cuid: str) -> Response:
+    def act(
+        view: ExecutionViewSet, request: Request, cuid: str, once: OneStatement | None = None
+    ) -> Response:
         execution = view.get_object()
         body = (read or partial(read_validated, serializer))(request.data)
-        done = service(execution, by=request.user, **values, **body)
-        result, unchanged = services.recall_result(done), view.read_ahead_row
-        known = represent_submitted(done, result, unchanged, request.user)
-        return Response(known) if known else view.answer(execution)
+
+        def represent(done: Execution) -> dict[str, Any] | None:
+            result, unchanged = services.recall_result(done), view.read_ahead_row
+            return represent_submitted(done, result, unchanged, request.user)
+
+        do = partial(service, execution, by=request.user, **values, **body)
+        return view.answer_with(do, represent, once)
 
     # The router takes the path from the name.
     act.__name__ = name
-    route: Any = action(detail=True, methods=["post"], needs=needs)(edit(act))
+    route: Any = action(detail=True, methods=["post"], needs=needs)(
+        edit(act, in_statement=in_statement)
+    )
     return extend_schema(
         request=serializer, parameters=EDIT_PARAMETERS, responses=ExecutionSerializer
     )(route)
@@ -107,7 +117,12 @@ class ExecutionViewSet(
     included_names: Sequence[str] = ()
     shows = (*viewing_permissions(Finding), *viewing_permissions(InventoryModel))
 
-    submit = _action("submit", SubmitSerializer, services.submit, needs=SUBMIT, read=read_submit)
+    submit = _action(
+        *("submit", SubmitSerializer, services.submit),
+        needs=SUBMIT,
+        read=read_submit,
+        in_statement=True,
+    )
     draft = _action("draft", DraftSerializer, services.save_draft, needs=SUBMIT)
     approve = _action("approve", VotingSerializer, services.vote, needs=SUBMIT, approves=True)
     reject = _action("reject", VotingSerializer, services.vote, needs=SUBMIT, approves=False)
@@ -129,20 +144,19 @@ class ExecutionViewSet(
     @extend_schema(
         request=StartSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
     )
-    @edit
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    @partial(edit, in_statement=True)
+    def create(
+        self, request: Request, *args: Any, once: OneStatement | None = None, **kwargs: Any
+    ) -> Response:
         """Start a workflow on an entity."""
         values = read_start(request.data)
-        execution = services.start(
-            values["workflow"],
-            values["entity"],
-            by=request.user,
-            scheduled_for=values["scheduled_for"],
-            variables=values["variables"],
-        )
-        result = services.recall_result(execution)
-        known = represent_started(execution, result, values["entity"], request.user)
-        return self.answer(execution, status.HTTP_201_CREATED, known)
+
+        def represent(new: Execution) -> dict[str, Any] | None:
+            result = services.recall_result(new)
+            return represent_started(new, result, values["entity"], request.user)
+
+        do = partial(services.start, by=request.user, **values)
+        return self.answer_with(do, represent, once, status.HTTP_201_CREATED)
 
     @extend_schema(
         request=CancelSerializer, parameters=EDIT_PARAMETERS, responses={201: ExecutionSerializer}
@@ -218,6 +232,32 @@ class ExecutionViewSet(
         if self.action == "create":
             self.throttle_scope = "start"
         return list(super().get_throttles())
+
+    def answer_with(
+        self,
+        service: Callable[..., Execution],
+        represent: Callable[[Execution], dict[str, Any] | None],
+        once: OneStatement | None,
+        status_code: int = status.HTTP_200_OK,
+    ) -> Response:
+        """Call a service, and return the response with the execution that it returns.
+
+        Args:
+            represent: returns the execution from the result of the service; None to read it.
+            once: stores the response in the statement of the service.
+        """
+        if once is None:
+            execution = service()
+            return self.answer(execution, status_code, represent(execution))
+
+        def store(execution: Execution) -> Sequence[Any]:
+            known = represent(execution)
+            if known is None:
+                raise NeedsTransaction
+            return once.store(self.answer(execution, status_code, known))
+
+        service(stores=store)
+        return Response()
 
     def answer(
         self, execution: Execution, status_code: int = status.HTTP_200_OK, known: Any = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -70,6 +70,8 @@ class Tree:
         self._calling: dict[int, Step] = {}
         self._due: deque[tuple[Run, Node, Edge | None, Origin | None]] = deque()
         self._snapshot = Snapshot(entity)
+        self.answer: Callable[[], Sequence[Any]] | None = None
+        """Returns the row of the answer that is stored with the changes; see ``Changes``."""
 
     @cached_property
     def pinned(self) -> dict[str, Version]:
@@ -322,6 +324,8 @@ class Tree:
         self._store_passed_nodes()
         # A step that was opened and closed in this advance needs no job.
         self._changes.jobs = [job for job in self._changes.jobs if job.step.is_open]
+        if self.answer is not None:
+            self._changes.answer = self.answer()
         if not store.write(self._changes, self._basis):
             return False
         changed = self._changes.changed_executions.values()

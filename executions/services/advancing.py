@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from executions.engine.node_visit import NodeVisit
 from executions.engine.store import StoredExecution, TreeBasis, store
 from executions.models import LIVE, Entity, Execution, Step
 from workflows.db import clock
+from workflows.editing.idempotency import NeedsTransaction
 from workflows.guards import RowDeleted
 
 
@@ -107,6 +108,27 @@ def keep_result(execution: Execution, advance: Advance, *, is_new: bool = False)
         execution.__dict__.pop(_REVISION, ""),
     )
     return execution
+
+
+StoresAnswer = Callable[[Execution], Sequence[Any]]
+"""Returns the row of the answer to a request (``idempotency.row_of``) for the execution, with its
+result, as the service is about to write it. The statement that writes the execution inserts the
+row: the service does nothing if the key of the request has an answer.
+"""
+
+
+def store_answer(
+    execution: Execution, advance: Advance, stores: StoresAnswer | None, *, is_new: bool = False
+) -> None:
+    """Let the advance insert the row of ``stores``, if given, in its statement."""
+    if stores is not None:
+        advance.answer = lambda: stores(keep_result(execution, advance, is_new=is_new))
+
+
+def refuse_to_store(stores: StoresAnswer | None) -> None:
+    """Raise ``idempotency.NeedsTransaction`` if an answer is to be stored in the same statement."""
+    if stores is not None:
+        raise NeedsTransaction
 
 
 def recall_result(execution: Execution) -> AdvanceResult | None:

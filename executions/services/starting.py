@@ -17,7 +17,13 @@ from executions.engine.store import Basis, store
 from executions.engine.tree import checked_variables
 from executions.engine.value_sources import InvalidValue
 from executions.models import Entity, Execution, Status
-from executions.services.advancing import keep_result, lock_entity
+from executions.services.advancing import (
+    StoresAnswer,
+    keep_result,
+    lock_entity,
+    refuse_to_store,
+    store_answer,
+)
 from executions.services.call_closure import lock_closure
 from workflows.db import clock, locks, raw_rows
 from workflows.db.json_values import below, find_unstorable, json_type
@@ -37,6 +43,7 @@ def start(
     by: Any = None,
     scheduled_for: datetime | None = None,
     variables: Mapping[str, Any] | None = None,
+    stores: StoresAnswer | None = None,
 ) -> Execution:
     """Start a root execution: pin the versions of all that it calls, and walk to its first wait.
 
@@ -45,8 +52,10 @@ def start(
         scheduled_for: the time at which the execution begins; a time that has passed means now.
             The versions are pinned at once.
         variables: the variables that the execution starts with.
+        stores: returns the row of an answer that the same statement stores.
 
     Raises:
+        idempotency.NeedsTransaction: ``stores`` is given, and one statement is not enough.
         workflows.guards.Draining: a change on hold waits until these workflows are drained.
         guards.NotStartable: the workflow, or one that it calls, is not active.
         guards.EntityTypeMismatch: the entity has another context.
@@ -55,8 +64,11 @@ def start(
     """
     given = {} if variables is None else check_variables(variables)
     try:
-        execution = _start_on_cached_closure(workflow, entity, by, scheduled_for, given)
-        return execution or start_under_locks(workflow, entity.pk, by, scheduled_for, given)
+        execution = _start_on_cached_closure(workflow, entity, by, scheduled_for, given, stores)
+        if execution is not None:
+            return execution
+        refuse_to_store(stores)
+        return start_under_locks(workflow, entity.pk, by, scheduled_for, given)
     except (IntegrityError, Version.DoesNotExist) as error:
         # The version was replaced or released between the read and the insert, and the keys
         # rejected the execution. The next attempt reads the new version.
@@ -96,6 +108,7 @@ def _start_on_cached_closure(
     by: Any,
     scheduled_for: datetime | None,
     variables: Mapping[str, Any],
+    stores: StoresAnswer | None,
 ) -> Execution | None:
     """Start on the cached closure; return None if there is none, or it is outdated.
 
@@ -108,7 +121,7 @@ def _start_on_cached_closure(
         return None
     with locks.single_writer():
         for current, basis in store.entities_for_start(entity, closure):
-            started = _write_start(current, closure, by, scheduled_for, basis, variables)
+            started = _write_start(current, closure, by, scheduled_for, basis, variables, stores)
             if started is not None:
                 return started
     closures.forget_closure(workflow.pk)
@@ -147,6 +160,7 @@ def _write_start(
     scheduled_for: datetime | None,
     basis: Basis | None,
     variables: Mapping[str, Any],
+    stores: StoresAnswer | None = None,
 ) -> Execution | None:
     """Walk from the start node and write. Return None when ``basis`` is outdated."""
     version = closure.version()
@@ -170,4 +184,5 @@ def _write_start(
     pinned = closure.pinned()
     advance = Advance(root, entity, now=now, by=by, pinned=pinned, basis=basis, ids=ids)
     advance.start()
+    store_answer(root, advance, stores, is_new=True)
     return keep_result(root, advance, is_new=True) if advance.finish() else None

@@ -12,7 +12,15 @@ from executions.engine.form_fields import file_fields
 from executions.engine.node_visit import NodeVisit
 from executions.engine.nodes.assignees import may_submit
 from executions.models import USER_ACTION, Execution, FormDraft
-from executions.services.advancing import keep_result, lock_tree, read_tree, visit_open_step
+from executions.services.advancing import (
+    StoresAnswer,
+    keep_result,
+    lock_tree,
+    read_tree,
+    refuse_to_store,
+    store_answer,
+    visit_open_step,
+)
 from workflows.audit.log import Action, make_attempt, record
 from workflows.db import locks
 from workflows.db.json_values import find_unstorable, quoted
@@ -30,6 +38,7 @@ def submit(
     step: str | None = None,
     by: Any = None,
     action: str | None = None,
+    stores: StoresAnswer | None = None,
 ) -> Execution:
     """Submit the form of an open step, and advance the execution as far as it can go.
 
@@ -41,8 +50,10 @@ def submit(
         step: the cuid of the open step; needed where a node has several.
         by: the account that submits; None is not checked against the assignees.
         action: the handle of the action, if the form has actions. It is recorded in the audit log.
+        stores: returns the row of an answer that the same statement stores.
 
     Raises:
+        idempotency.NeedsTransaction: ``stores`` is given, and one statement is not enough.
         guards.ExecutionEnded: the execution has ended.
         guards.NotOpen: no such step is open.
         guards.NotAssigned: the step is assigned to others than ``by``.
@@ -50,15 +61,18 @@ def submit(
         forms.FormInvalid: the data does not fit the form, or the form has no such action.
     """
     if action is not None:
+        refuse_to_store(stores)
         return _submit_action(execution, action, data, node, step, by)
     with locks.single_writer():
         runner = read_tree(execution, by)
         visit = visit_open_step(runner, node, step)
+        store_answer(runner[1], runner[0], stores)
         # The rows of files are written before the tree, in the same transaction.
         if not file_fields(visit.node.data) and _submit(visit, data, by):
             return keep_result(runner[1], runner[0])
     # Another transaction has changed the tree or the entity since the read, or the form has files:
     # wait for the locks.
+    refuse_to_store(stores)
     with transaction.atomic():
         runner = lock_tree(execution, by)
         _submit(visit_open_step(runner, node, step), data, by)

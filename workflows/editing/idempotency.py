@@ -1,7 +1,8 @@
 """Idempotent requests: a request that is repeated with the same key is done once.
 
-One transaction locks the key, does the work and stores the answer. After a crash, the repeated
-request finds the answer or does the work.
+The answer is stored in the transaction of the work: after a crash, the repeated request finds the
+answer or does the work. Work that is a single statement stores its answer in that statement; for
+all other work, a transaction locks the key, does the work and stores the answer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -84,6 +86,10 @@ class Answer:
     """False if the request may be repeated with the same key."""
 
 
+class NeedsTransaction(Exception):
+    """The work is not a single statement that could store its answer. Nothing has been written."""
+
+
 class _WorkFailed(Exception):
     """The work raised an exception, its cause, which ``refuse`` may answer."""
 
@@ -94,6 +100,7 @@ def run_once(
     work: Callable[[], Answer],
     *,
     refuse: Callable[[Exception], Answer] | None = None,
+    in_statement: Callable[[], Answer] | None = None,
     wait_ms: int = WAIT_MS,
 ) -> Answer:
     """Do the work and store its answer, or return the stored answer.
@@ -104,6 +111,8 @@ def run_once(
             answer with a status of 500 or more rolls the transaction back and is not stored.
         refuse: returns the answer for an exception of ``work``, or raises it again. The work is
             rolled back before, so that it needs no savepoint, and the answer stored alone.
+        in_statement: does the same work with one statement that also inserts ``row_of`` the answer,
+            or raises ``NeedsTransaction``. It is tried first, outside a transaction.
         wait_ms: the time to wait for the same request while it is in progress.
 
     Raises:
@@ -112,6 +121,10 @@ def run_once(
         locks.Contention: the transaction kept colliding with others; nothing is stored.
     """
     try:
+        if in_statement is not None:
+            # If the key has an answer already, the statement does nothing, or the work is refused.
+            with suppress(NeedsTransaction):
+                return _try(in_statement, refuse is not None)
         return _answer_once(request, lambda: _try(work, refuse is not None), wait_ms)
     except _WorkFailed as failed:
         error: Any = failed.__cause__
@@ -122,6 +135,8 @@ def run_once(
 def _try(work: Callable[[], Answer], can_refuse: bool) -> Answer:
     try:
         return work()
+    except (NeedsTransaction, locks.Contention):
+        raise
     except Exception as error:
         if not can_refuse or locks.can_retry(error):
             raise
@@ -158,13 +173,35 @@ def _statements() -> tuple[Columns, Statement, Statement]:
         f" LEFT JOIN {table} a"
         " ON a.user_id = $1 AND a.route = $2 AND a.key = $3 AND a.item = $4"
     )
-    write = (
-        f"INSERT INTO {table} (user_id, route, key, item, asked, status, headers, body, at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id"
+    places = ", ".join(f"${number}" for number in range(1, len(ROW_TYPES) + 1))
+    write = insert_sql(f"VALUES ({places})")
+    return columns, Statement(read, (*ROW_TYPES[:4], "bigint")), Statement(write, ROW_TYPES)
+
+
+ROW_TYPES = (
+    *("bigint", "text", "text", "integer"),
+    *("text", "smallint", "jsonb", "text", "timestamptz"),
+)
+"""The types of the values of ``row_of``."""
+
+
+def insert_sql(source: str) -> str:
+    """Return the statement that inserts the row of an answer from a query, unless the key has one.
+
+    It returns a row if it inserts one.
+    """
+    return (
+        f"INSERT INTO {StoredAnswer._meta.db_table}"
+        " (user_id, route, key, item, asked, status, headers, body, at)"
+        f" {source} ON CONFLICT DO NOTHING RETURNING id"
     )
-    key = ("bigint", "text", "text", "integer")
-    answer = ("text", "smallint", "jsonb", "text", "timestamptz")
-    return columns, Statement(read, (*key, "bigint")), Statement(write, (*key, *answer))
+
+
+def row_of(request: IdempotentRequest, answer: Answer) -> list[Any]:
+    """Return the values that store an answer, in the order of ``insert_sql``."""
+    at = connection.ops.adapt_datetimefield_value(timezone.now())
+    headers = json.dumps(dict(answer.headers))
+    return [*request.identity, request.checksum, answer.status, headers, answer.body, at]
 
 
 def _claim(request: IdempotentRequest, wait_ms: int) -> StoredAnswer | None:
@@ -196,10 +233,7 @@ def _claim(request: IdempotentRequest, wait_ms: int) -> StoredAnswer | None:
 def _store(request: IdempotentRequest, answer: Answer) -> None:
     """Store the answer. Raise ``locks.TryAgain`` if the key has one already."""
     *_, write = _statements()
-    at = connection.ops.adapt_datetimefield_value(timezone.now())
-    headers = json.dumps(dict(answer.headers))
-    values = [request.checksum, answer.status, headers, answer.body, at]
-    if not write.execute([*request.identity, *values]):
+    if not write.execute(row_of(request, answer)):
         raise locks.TryAgain
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar
@@ -141,6 +141,8 @@ class Changes:
     changed_executions: dict[int, Execution] = field(default_factory=dict)
     changed_steps: dict[int, Step] = field(default_factory=dict)
     entity: Entity | None = None
+    answer: Sequence[Any] | None = None
+    """The row of an answer (``idempotency.row_of``) that is stored in the same statement."""
     may_unblock: bool = True
     """False if the write has found no pending change on hold."""
 

@@ -1,7 +1,9 @@
 """The statement on PostgreSQL that writes an advance: its SQL, and the parameters in their order.
 
 Each row has a parameter for each of its columns. The first part of the statement, ``ok``, has one
-row if nothing that the advance was based on has changed; every other part depends on it.
+row if nothing that the advance was based on has changed; every other part depends on it. If the
+advance stores the answer of a request with an ``Idempotency-Key``, they depend on that part, which
+has no row if the key has an answer already.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from executions.engine.store.base import (
 from executions.models import Entity, Execution, Step
 from workflows.db.prepared import Statement
 from workflows.editing.drain import WAITING
+from workflows.editing.idempotency import ROW_TYPES, insert_sql
 
 MOST_ROWS = 4
 """Up to so many rows of a kind, the statement is prepared. Wider advances are rare."""
@@ -43,6 +46,7 @@ class Shape(NamedTuple):
     entities: int
     has_without_job: bool
     has_closed_forms: bool
+    has_answer: bool
 
     @property
     def is_usual(self) -> bool:
@@ -100,7 +104,7 @@ def write_statement(basis: str, shape: Shape) -> Statement:
 
 def write_params(changes: Changes) -> tuple[Shape, list[Any]]:
     """Return the numbers of the rows to write, and the values of their columns."""
-    params: list[Any] = []
+    params: list[Any] = list(changes.answer or ())
 
     def add(rows: Collection[Any], model: type[models.Model], names: Sequence[str]) -> int:
         columns = _columns(model, tuple(names))
@@ -126,6 +130,7 @@ def write_params(changes: Changes) -> tuple[Shape, list[Any]]:
         len(entities),
         bool(changes.without_job),
         bool(changes.closed_forms),
+        changes.answer is not None,
     )
     return shape, [*params, *lists]
 
@@ -137,6 +142,7 @@ class _Builder:
         head, types = _HEADS[basis]
         self.parts = [head]
         self.types = list(types)
+        self.source = "ok"
 
     def place(self, type_name: str) -> str:
         self.types.append(type_name)
@@ -145,6 +151,12 @@ class _Builder:
     def values(self, types: Sequence[str], count: int) -> str:
         """Return a list of rows with a parameter for each value."""
         return ", ".join(f"({', '.join(map(self.place, types))})" for _ in range(count))
+
+    def insert_answer(self) -> None:
+        """Add the part that stores the answer of a request; all later parts depend on it."""
+        places = ", ".join(map(self.place, ROW_TYPES))
+        self.parts.append(f"answer AS ({insert_sql(f'SELECT {places} FROM {self.source}')})")
+        self.source = "answer"
 
     def insert(self, name: str, model: type[models.Model], count: int, returning: str = "") -> None:
         """Add the part that inserts new rows."""
@@ -155,7 +167,7 @@ class _Builder:
         values = self.values([type_name for _, type_name, _ in columns], count)
         self.parts.append(
             f"{name} AS (INSERT INTO {model._meta.db_table} ({names})"
-            f" SELECT v.* FROM ok, (VALUES {values}) v{returning})"
+            f" SELECT v.* FROM {self.source}, (VALUES {values}) v{returning})"
         )
 
     def update(
@@ -173,7 +185,8 @@ class _Builder:
             assigned = ", ".join(f"{column} = v.{column}" for column in changed)
             self.parts.append(
                 f"{name} AS (UPDATE {table} t SET {assigned}"
-                f" FROM ok, (VALUES {self.values(types, count)}) v({names}) WHERE t.id = v.id)"
+                f" FROM {self.source}, (VALUES {self.values(types, count)}) v({names})"
+                " WHERE t.id = v.id)"
             )
             return
         for number in range(count):
@@ -183,7 +196,7 @@ class _Builder:
             )
             self.parts.append(
                 f"{name}_{number} AS (UPDATE {table} t SET {assigned}"
-                f" FROM ok WHERE t.id = {places[0]})"
+                f" FROM {self.source} WHERE t.id = {places[0]})"
             )
 
     def insert_jobs(self, count: int, has_new_steps: bool) -> None:
@@ -196,20 +209,22 @@ class _Builder:
         self.parts.append(
             "jobs AS (INSERT INTO executions_job (step_id, kind, due_at, attempt, fence)"
             f" SELECT {step}, v.kind, v.due_at, 0, 0"
-            f" FROM ok, (VALUES {values}) v({', '.join(_JOB_TYPES)}){new})"
+            f" FROM {self.source}, (VALUES {values}) v({', '.join(_JOB_TYPES)}){new})"
         )
 
     def delete(self, name: str, table: str, is_needed: bool) -> None:
         """Add the part that deletes the rows of a list of steps."""
         if is_needed:
             self.parts.append(
-                f"{name} AS (DELETE FROM {table} t USING ok"
+                f"{name} AS (DELETE FROM {table} t USING {self.source}"
                 f" WHERE t.step_id = ANY({self.place('bigint[]')}))"
             )
 
 
 def _build(basis: str, shape: Shape) -> Statement:
     built = _Builder(basis)
+    if shape.has_answer:
+        built.insert_answer()
     built.insert("executions", Execution, shape.executions)
     built.insert("steps", Step, shape.steps, " RETURNING id, cuid" if shape.jobs else "")
     built.insert_jobs(shape.jobs, bool(shape.steps))
@@ -218,7 +233,7 @@ def _build(basis: str, shape: Shape) -> Statement:
     built.update("entity_written", Entity, ENTITY_CHANGES, shape.entities)
     built.delete("without_job", "executions_job", shape.has_without_job)
     built.delete("drafts", "executions_formdraft", shape.has_closed_forms)
-    sql = f"WITH {', '.join(built.parts)} SELECT count(*), EXISTS({WAITING}) FROM ok"
+    sql = f"WITH {', '.join(built.parts)} SELECT count(*), EXISTS({WAITING}) FROM {built.source}"
     return Statement(sql, tuple(built.types))
 
 

@@ -31,6 +31,7 @@ from workflows.api.base.strict_fields import DryRunSerializer
 from workflows.api.base.strict_requests import takes_parameters
 from workflows.db import locks
 from workflows.db.json_values import checksum, quoted, storage_problem
+from workflows.db.prepared import ON_POSTGRESQL
 from workflows.db.vendor import DATABASE
 from workflows.editing import idempotency
 from workflows.editing.idempotency import Answer, IdempotentRequest
@@ -90,15 +91,41 @@ class KeyInUse(APIException):
 Act = Callable[[], HttpResponseBase]
 
 
-def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
-    """Decorate a method of a view: it supports dry runs and, for POST, idempotency keys."""
+class OneStatement:
+    """Stores the response of an edit in the statement that does its work."""
+
+    def __init__(self, request: IdempotentRequest) -> None:
+        self._request = request
+        self.answer: Answer | None = None
+
+    def store(self, response: Response) -> list[Any]:
+        """Return the row that the statement has to insert; see ``idempotency.row_of``."""
+        self.answer = _render(response)
+        return idempotency.row_of(self._request, self.answer)
+
+
+def edit(
+    handler: Callable[..., Response], *, in_statement: bool = False
+) -> Callable[..., HttpResponseBase]:
+    """Decorate a method of a view: it supports dry runs and, for POST, idempotency keys.
+
+    Args:
+        in_statement: the method takes ``once``. If it is a ``OneStatement``, the statement that
+            does the work stores the response with it, or ``NeedsTransaction`` is raised.
+    """
 
     @functools.wraps(handler)
     def editing(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        def act() -> HttpResponseBase:
+        def act(**options: Any) -> HttpResponseBase:
             # A handler may change the arguments, and may be repeated.
             view.kwargs = dict(kwargs)
-            return handler(view, request, *args, **kwargs)
+            return handler(view, request, *args, **options, **kwargs)
+
+        def act_in_statement(asked: IdempotentRequest) -> Answer:
+            once = OneStatement(asked)
+            act(once=once)
+            assert once.answer is not None, "The work has not stored its answer."
+            return once.answer
 
         if request.method == "DELETE":
             # No handler reads the body of a DELETE; it may have only ``dry_run``.
@@ -109,7 +136,10 @@ def edit(handler: Callable[..., Response]) -> Callable[..., HttpResponseBase]:
         if asked is None:
             return handler(view, request, *args, **kwargs)
         with translate_key_errors():
-            answer = answer_once(view, asked, act)
+            # SQLite has no statement that writes to several tables.
+            can_store = in_statement and ON_POSTGRESQL
+            in_one = functools.partial(act_in_statement, asked) if can_store else None
+            answer = answer_once(view, asked, act, in_one)
         headers = {**answer.headers, **({REPLAYED_HEADER: "true"} if answer.is_repeated else {})}
         return HttpResponse(answer.body, status=answer.status, headers=headers)
 
@@ -241,8 +271,16 @@ def translate_key_errors() -> Iterator[None]:
         raise KeyInUse from error
 
 
-def answer_once(view: Any, asked: IdempotentRequest, act: Act) -> Answer:
+def answer_once(
+    view: Any,
+    asked: IdempotentRequest,
+    act: Act,
+    in_statement: Callable[[], Answer] | None = None,
+) -> Answer:
     """Run ``act`` and store its response, even a refusal; or return the stored response.
+
+    Args:
+        in_statement: see ``idempotency.run_once``.
 
     Raises:
         idempotency.KeyReused: the key was used for another request.
@@ -257,7 +295,10 @@ def answer_once(view: Any, asked: IdempotentRequest, act: Act) -> Answer:
 
     # ``handle_exception`` raises unexpected errors again.
     return idempotency.run_once(
-        asked, work, refuse=lambda error: _render(view.handle_exception(error))
+        asked,
+        work,
+        refuse=lambda error: _render(view.handle_exception(error)),
+        in_statement=in_statement,
     )
 
 
