@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from jwt.algorithms import RSAAlgorithm
+from knox.models import AuthToken
 
 from tests.factories import UserFactory
 from tests.settings.environments import manage
 from workflows_project.auth.authentication import SINGLE_SIGN_ON
+from workflows_project.auth.issuing import service_accounts
 
 pytestmark = pytest.mark.django_db
 CLIENT = "holdfast"
@@ -124,6 +126,28 @@ def test_account_with_a_password_is_not_taken_over(provider: Provider) -> None:
     response = log_in(provider, browser)
     assert response["Location"].startswith("/admin/login/")
     assert "_auth_user_id" not in browser.session
+
+
+def test_service_account_with_a_token_is_not_taken_over(provider: Provider) -> None:
+    user = UserFactory(username="anna", is_superuser=True)
+    user.set_unusable_password()
+    user.save()
+    AuthToken.objects.create(user=user)
+    browser = Client()
+    response = log_in(provider, browser)
+    assert response["Location"].startswith("/admin/login/")
+    assert "_auth_user_id" not in browser.session
+
+
+def test_people_who_log_in_at_a_provider_are_no_service_accounts(provider: Provider) -> None:
+    for _ in range(2):
+        browser = Client()
+        log_in(provider, browser)
+        assert "_auth_user_id" in browser.session
+        anna = User.objects.get(username="anna")
+        assert anna not in service_accounts()
+        # A token of her own changes nothing.
+        AuthToken.objects.create(user=anna)
 
 
 def test_token_with_another_signature_is_refused(provider: Provider) -> None:

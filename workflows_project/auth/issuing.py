@@ -27,9 +27,19 @@ _PASSWORD_CHANGED = _("The password has changed. Log in again.")
 
 
 def service_accounts() -> QuerySet[Any]:
-    """Return the active accounts without a password: nobody can log in with them."""
+    """Return the active accounts without a password that nobody has logged in with.
+
+    People who log in at an identity provider have no password either, and nobody else may create
+    tokens for them.
+    """
+    accounts = get_user_model()._default_manager.filter(is_active=True, last_login=None)
     # Django stores an unusable password with this prefix.
-    return get_user_model()._default_manager.filter(password__startswith="!", is_active=True)
+    return accounts.filter(password__startswith="!")
+
+
+def is_in_service(user: Any) -> bool:
+    """Return True for a service account that has a token: nobody may log in with it."""
+    return service_accounts().filter(pk=user.pk, auth_token_set__isnull=False).exists()
 
 
 def issue_token(

@@ -11,14 +11,16 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
+from workflows_project.auth.issuing import is_in_service
+
 MAX_NAME: int = User._meta.get_field("username").max_length or 0
 
 
 class SingleSignOn(OIDCAuthenticationBackend):
     """Users of an identity provider, by the claim that has their name.
 
-    Accounts with a password of their own are never taken over: otherwise a user of the provider
-    could choose the name of a local administrator.
+    Accounts with a password of their own and service accounts are never taken over: otherwise a
+    user of the provider could choose the name of a local administrator or of a program.
     """
 
     def verify_claims(self, claims: dict[str, Any]) -> bool:
@@ -30,11 +32,14 @@ class SingleSignOn(OIDCAuthenticationBackend):
         """Return the account with this name.
 
         Raises:
-            SuspiciousOperation: the account has a password of its own.
+            SuspiciousOperation: the account has a password of its own, or is a service account.
         """
         found = User.objects.filter(username=self._name(claims))
         if any(user.has_usable_password() for user in found):
             text = gettext("The account %(name)s has a password of its own.")
+            raise SuspiciousOperation(text % {"name": self._name(claims)})
+        if any(map(is_in_service, found)):
+            text = gettext("The account %(name)s is a service account.")
             raise SuspiciousOperation(text % {"name": self._name(claims)})
         return found
 
