@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -43,22 +44,32 @@ _FORGET_SIZES = (
 )
 
 
-def find_full_scans(function: Callable[[], Any]) -> list[str]:
-    """Return the full scans of executions, steps and pins.
+@contextmanager
+def planned_for_large_tables(*settings: str) -> Iterator[list[plans.Planned]]:
+    """Collect the plans of the block as for large tables; it is rolled back.
 
-    SQLite has no statistics and assumes that every table is large; for PostgreSQL, sequential
-    scans are disabled.
+    SQLite has no statistics and assumes that every table is large. For PostgreSQL, sequential
+    scans are disabled, so that a scan that remains has no usable index.
+
+    Args:
+        settings: further assignments for PostgreSQL.
     """
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                # A scan that remains has no usable index.
-                cursor.execute("SET LOCAL enable_seqscan = off")
-                # Nor is a table small, because it was empty when it was vacuumed.
+                for setting in ("enable_seqscan = off", *settings):
+                    cursor.execute(f"SET LOCAL {setting}")
+                # A table that was empty when it was vacuumed counts as small.
                 cursor.execute(_FORGET_SIZES)
         with plans.planned() as found:
-            function()
+            yield found
         transaction.set_rollback(True)
+
+
+def find_full_scans(function: Callable[[], Any]) -> list[str]:
+    """Return the full scans of executions, steps and pins."""
+    with planned_for_large_tables() as found:
+        function()
     assert found
     return [
         f"{scan}: {plan.sql}"
@@ -192,15 +203,9 @@ def plan_query(scenario: Scenario) -> PlanQuery:
     api = client_of(superuser=True)
 
     def plan(path: str) -> list[plans.Planned]:
-        with transaction.atomic():
-            if connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL enable_seqscan = off")
-                    # Sorting few rows would be cheaper than reading them by an index.
-                    cursor.execute("SET LOCAL enable_sort = off")
-            with plans.planned() as found:
-                response = api.get(path.format(**named))
-            transaction.set_rollback(True)
+        # Sorting few rows would be cheaper than reading them by an index.
+        with planned_for_large_tables("enable_sort = off") as found:
+            response = api.get(path.format(**named))
         assert response.status_code == 200, (path, response.json())
         table = "executions_execution" if path.startswith("executions/") else "executions_step"
         return [plan for plan in found if table in plan.sql]

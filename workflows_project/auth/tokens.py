@@ -164,7 +164,7 @@ class TokenViewSet(mixins.ListModelMixin, Resource):
             raise PermissionDenied(_("You may create tokens only for your own account."))
         found = service_accounts().filter(username=name).first()
         if found is None:
-            detail = _("No service account has the name %(name)s. Nobody may have logged in with it.")
+            detail = _("No account that only programs use has the name %(name)s.")
             error = ErrorDetail(detail % {"name": quoted(name)}, "does_not_exist")
             raise ValidationError({"account": [error]})
         return found
