@@ -8,14 +8,17 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.template import Context, Template
 from django.test import Client
-from django.utils.html import strip_tags
+from django.urls import reverse
+from django.utils.html import escape, strip_tags
 from django.utils.safestring import SafeString
 
 from tests.people import create_samples, roll_back
 from tests.test_role_pages import PAGES, address
-from workflows.templatetags.admin_lists import labelled
+from workflows.templatetags.admin_lists import counted, labelled, list_title_of
 
 ID = re.compile(r"\bc[a-z0-9]{24}\b|\b[0-9a-f]{64,}\b")
 """A cuid, or the hash of a token."""
@@ -61,6 +64,48 @@ def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
         html = response.content.decode() if is_page else ""
         found += [f"{name}: {fault}" for fault in (find_faults(html) if is_page else ())]
     assert not found, "\n".join(found)
+
+
+def lists() -> dict[str, tuple[str, ModelAdmin[Any]]]:
+    """Return the URL and the admin of each list, by the name of its model."""
+    found = ((model._meta, page) for model, page in admin.site._registry.items())
+    return {
+        meta.model_name: (reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"), page)
+        for meta, page in found
+    }
+
+
+@pytest.mark.parametrize("name", sorted({*lists()} - {"user", "group"}))
+@pytest.mark.django_db
+def test_empty_list_offers_no_actions_and_says_how_records_get_there(
+    name: str, admin_client: Client
+) -> None:
+    path, page = lists()[name]
+    html = admin_client.get(path).content.decode()
+    (said,) = re.findall(r'<p class="nothing">([^<]+)</p>', html)
+    assert said == str(escape(page.empty_text)) and said.endswith(".")
+    assert 'name="action"' not in html
+    if page.search_fields:
+        assert "Nothing matches the search" in admin_client.get(path + "?q=zz").content.decode()
+
+
+@pytest.mark.parametrize("name", sorted({*lists()} - {"auditentry"}))
+def test_list_counts_its_records_by_the_name_of_the_list(name: str) -> None:
+    options = lists()[name][1].opts
+    assert counted(options, 0).lower() == f"0 {list_title_of(options)}".lower()
+    assert counted(options, 1) != counted(options, 0).replace("0", "1") or name == "failedlogins"
+
+
+@pytest.mark.django_db
+def test_deletion_summary_names_lists_and_leaves_out_links(settings: Any) -> None:
+    made = create_samples(settings, is_staff=True)
+    client = Client()
+    client.force_login(made.users["superuser"])
+    html = client.get(address("auth_user_delete", made)).content.decode()
+    assert re.findall(r"<li>(.*?: \d)</li>", html) == ["Users: 1", "API tokens: 1"]
+    group = client.get(address("auth_group_delete", made)).content.decode()
+    assert re.findall(r"<li>(.*?: \d+)</li>", group) == ["Groups: 1"]
+    assert "Delete “viewer”? This cannot be undone." in group
 
 
 @pytest.mark.parametrize("page", ["/admin/workflows/version/1/delete/", "/admin/nowhere/"])

@@ -140,6 +140,8 @@ class TokenAdmin(ListAdmin):
     """
 
     list_title = _("API tokens")
+    item_titles = (_("API token"), _("API tokens"))
+    empty_text = _("Create a token for each program that calls the API.")
     add_title = _("Create token")
     has_history = False
     list_display = [
@@ -282,6 +284,7 @@ class FailedLoginsAdmin(ListAdmin):
     """Accounts and addresses with failed logins. Administrators unlock them."""
 
     has_history = False
+    empty_text = _("Accounts and addresses appear here after a failed login.")
     list_display = ["name", "scope", "failures", "last_at", "locked_until"]
     list_display_links = None
     list_filter = ["scope", LockedFilter]

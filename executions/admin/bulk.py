@@ -96,6 +96,7 @@ class KindFilter(admin.SimpleListFilter):
 class BulkOperationAdmin(ReadOnlyAdmin):
     """Bulk operations, created on the list of executions, confirmed and tracked here."""
 
+    empty_text = _("Select executions in their list, then choose an action.")
     list_display = ["operation", "state_badge", "number", "requested", "requester"]
     list_display_links = ["operation"]
     list_filter = [KindFilter, "state", "asked_at"]

@@ -33,6 +33,12 @@ RECORD_MODELS.update(
 )
 
 
+FIELDS_HELP = _(
+    'A JSON object, for example {"severity": "high"}. Forms and workflows read these fields and'
+    " write to them."
+)
+
+
 class EntityForm(GuardedForm):
     """The form of an entity. Its fields are merged, because executions write them too."""
 
@@ -53,7 +59,12 @@ class EntityAdmin(GuardedAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         for name in ("entity_name_type", "primary_record_type"):
             if name in form.base_fields:
-                form.base_fields[name].required = True
+                field = form.base_fields[name]
+                field.required = True
+                if not change and not field.queryset.exists():
+                    field.help_text = _("There is no type yet. Designers add types.")
+        if "fields" in form.base_fields:
+            form.base_fields["fields"].help_text = FIELDS_HELP
         return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -93,6 +104,8 @@ class EntityAdmin(GuardedAdmin):
 class FindingAdmin(EntityAdmin):
     """Findings, each with a finding type and optionally an inventory model."""
 
+    empty_text = _("Workflows work on findings. Add them here or through the API.")
+
     list_display = ["title", "entity_name_type", "inventory_model", "updated_at"]
     optional_columns = ("created_at", "public_id")
     list_filter = ["entity_name_type", "updated_at"]
@@ -120,6 +133,8 @@ class FindingAdmin(EntityAdmin):
 @admin.register(InventoryModel)
 class InventoryModelAdmin(EntityAdmin):
     """Inventory models, each with a record type."""
+
+    empty_text = _("Workflows work on inventory models. Add them here or through the API.")
 
     list_display = ["title", "primary_record_type", "updated_at"]
     optional_columns = ("created_at", "public_id")

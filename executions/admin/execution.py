@@ -66,6 +66,7 @@ from workflows.admin.base.model_admin import ReadOnlyAdmin
 class ExecutionAdmin(ReadOnlyAdmin):
     """Executions, with their current steps and actions."""
 
+    empty_text = _("Start executions on the page of a workflow or an entity, or by a trigger.")
     list_display = [
         "workflow_version",
         "entity_title",

@@ -74,6 +74,8 @@ class SecretForm(RowForm, GuardedForm):
         super().__init__(*args, **kwargs)
         if "value" in self.fields:
             self.fields["value"].required = self.instance.pk is None
+            if self.instance.pk is None:
+                self.fields["value"].help_text = _("Never shown again.")
 
     def clean_value(self) -> str:
         """Return the value, or raise a validation error if the encryption key is missing."""
@@ -101,6 +103,7 @@ class SecretAdmin(GuardedAdmin):
     """Secrets, listed by name."""
 
     form = SecretForm
+    empty_text = _("A secret is a password or a key that graphs use by its name.")
     list_display = ["name", "allowed_hosts", "times_set"]
     optional_columns = ("public_id",)
     search_fields = ["name", "=cuid"]

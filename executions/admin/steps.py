@@ -156,7 +156,7 @@ def _open_step(
             votes=votes,
         )
     if not user.has_perm(SUBMIT):
-        note = gettext("You do not have permission to submit forms.")
+        note = _assigned_text(key, gettext("everyone who may submit forms"))
         return OpenStep(step, title, note=note, claimer=claimer, decisions=found)
     if not may_submit(key, user):
         note = _assigned_text(key)
@@ -184,8 +184,8 @@ def _note(step: Step, node: Node, key: str, user: Any) -> str:
     return gettext("Runs in the background.") if node.type in BACKGROUND_TYPES else ""
 
 
-def _assigned_text(key: str) -> str:
-    names = ", ".join(str(row) for row in candidates(key)) or gettext("nobody")
+def _assigned_text(key: str, nobody: str = "") -> str:
+    names = ", ".join(str(row) for row in candidates(key)) or nobody or gettext("nobody")
     return gettext("Assigned to %(names)s.") % {"names": names}
 
 

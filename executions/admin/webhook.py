@@ -57,7 +57,8 @@ class SubscriptionAdmin(GuardedAdmin):
 
     form = SubscriptionForm
     change_form_template = "executions/admin/webhook.html"
-    list_display = ["url", "state_badge", "event_names", "restricted_to"]
+    empty_text = _("A webhook sends events to another system.")
+    list_display = ["address", "state_badge", "event_names", "restricted_to"]
     list_filter = ["state"]
     list_select_related = ["workflow", "entity_name_type"]
     search_fields = ["url", "description", "=cuid"]
@@ -67,6 +68,17 @@ class SubscriptionAdmin(GuardedAdmin):
         *("disabled_because", "given_up_in_a_row", "created_at", "cuid"),
     ]
     readonly_fields = ["disabled_because", "given_up_in_a_row", "created_at", "cuid"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields of the form. Readers see the events as text."""
+        names = super().get_fields(request, obj)
+        is_read = obj is not None and not self.has_change_permission(request, obj)
+        return ["event_names" if is_read and name == "events" else name for name in names]
+
+    @admin.display(description=_("URL"), ordering="url")
+    def address(self, row: Subscription) -> str:
+        """Return the URL."""
+        return str(row.url)
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: Subscription) -> str:

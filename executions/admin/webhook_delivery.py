@@ -24,6 +24,7 @@ from workflows.admin.base.refusals import REFUSING, log_refusal
 class OutgoingDeliveryAdmin(ReadOnlyAdmin):
     """Webhook deliveries: their event, webhook, state and attempts."""
 
+    empty_text = _("Events that webhooks send appear here.")
     list_display = ["event", "state_badge", "subscription", "at", "number_of_attempts"]
     optional_columns = ("public_id",)
     list_filter = ["state", "event", related_row_filter("subscription", Subscription), "at"]
@@ -62,7 +63,7 @@ class OutgoingDeliveryAdmin(ReadOnlyAdmin):
         may_redeliver = request.user.has_perm(REDELIVER)
         webhook = row.subscription
         return {
-            "title": gettext("Webhook delivery: %(event)s") % {"event": row.event},
+            "title": gettext("Webhook delivery"),
             "delivery": row,
             "webhook": webhook,
             "webhook_link": link(webhook, webhook.url),

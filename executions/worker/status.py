@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,10 +36,12 @@ class WorkStatus:
     Attributes:
         last_beat_seconds: the age of the last heartbeat; None if no worker has ever run.
         lag_seconds: how long the oldest due row has waited.
+        read_at: the time of this state. Pages show a state for some seconds.
     """
 
     last_beat_seconds: float | None
     lag_seconds: float
+    read_at: datetime = field(default_factory=clock.now)
 
     @property
     def is_worker_missing(self) -> bool:
@@ -51,7 +53,7 @@ class WorkStatus:
         """A sentence that says since when no worker has been seen."""
         if self.last_beat_seconds is None:
             return gettext("No worker has ever been seen. Start one: manage.py work")
-        since = moments.format_moment(clock.now() - timedelta(seconds=self.last_beat_seconds))
+        since = moments.format_moment(self.read_at - timedelta(seconds=self.last_beat_seconds))
         text = gettext("No worker has been seen since %(moment)s. Start one: manage.py work")
         return text % {"moment": since}
 

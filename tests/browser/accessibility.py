@@ -18,9 +18,10 @@ VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focus
 
 CARDS = """(() => {
     const table = document.querySelector("#result_list");
-    if (!table || innerWidth > 767) return "";
+    if (!table) return "";
     const frame = table.parentElement;
     if (frame.scrollWidth > frame.clientWidth) return "wider than their frame";
+    if (innerWidth > 767) return "";
     for (const title of table.querySelectorAll("tbody th")) {
         const others = [...title.parentElement.querySelectorAll("td[data-label]")];
         const top = title.getBoundingClientRect().top;

@@ -105,6 +105,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log, read-only."""
 
     list_title = _("Audit log")
+    empty_text = _("Changes and refusals appear here, with who made them.")
     list_display = ["number", "when", "by", "done", "record", "short_reason"]
     list_display_links = ["number"]
     list_filter = [

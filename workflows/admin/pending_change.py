@@ -40,6 +40,8 @@ class PendingChangeAdmin(ReadOnlyAdmin):
     """Type changes that wait for live executions to end, and their results."""
 
     list_title = _("Changes on hold")
+    item_titles = (_("change on hold"), _("changes on hold"))
+    empty_text = _("A type change that waits for the end of live executions appears here.")
     list_display = [
         "change",
         "state_badge",

@@ -20,6 +20,7 @@ from workflows.admin.base.formatting import admin_url
 from workflows.admin.base.forms import EditForm
 from workflows.admin.base.model_admin import EditAdmin, GuardedAdmin
 from workflows.models import SHARE_FILTERS, SavedFilter
+from workflows.templatetags.admin_lists import list_title
 
 
 class SavedFilterForm(EditForm):
@@ -72,6 +73,7 @@ class SavedFilterAdmin(EditAdmin):
     list_display_links = ["name"]
     list_select_related = ["user"]
     actions = None
+    empty_text = _("Filter a list, then save the filter there.")
     fields = ["name", "shared", "list", "query"]
 
     def _lists(self, request: HttpRequest) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class SavedFilterAdmin(EditAdmin):
         label = row.list.rpartition(".")[2]
         for model in self.admin_site._registry:
             if list_name(model) == row.list:
-                label = str(model._meta.verbose_name_plural)
+                label = list_title(model)
         return capfirst(label)
 
     @admin.display(description=_("filter"))
@@ -137,7 +139,12 @@ class SavedFilterAdmin(EditAdmin):
         return row.shared
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fields, with ``shared`` only for users who may share filters."""
+        """Return the fields, with ``shared`` only for users who may share filters.
+
+        Readers see the names of the list and of the filters.
+        """
+        if obj is not None and not self.has_change_permission(request, obj):
+            return ["name", "of_list", "filters", "user"]
         shares = request.user.has_perm(SHARE_FILTERS)
         return [name for name in self.fields or () if name != "shared" or shares]
 

@@ -20,6 +20,7 @@ from workflows.models import FindingType, RecordType, Workflow
 class TypeAdmin(GuardedAdmin):
     """Base class of type pages, with the number of workflows of each type."""
 
+    empty_text = _("Each entity has a type, and each workflow works on one type.")
     list_display = ["name", "workflows", "description"]
     optional_columns = ("public_id",)
     search_fields = ["name", "description", "=cuid"]

@@ -33,6 +33,7 @@ class VersionAdmin(GuardedAdmin):
     """Versions: immutable graphs with their entity context."""
 
     has_history = False
+    empty_text = _("Each saved graph of a workflow is a version.")
     list_display = [
         "name",
         "type",

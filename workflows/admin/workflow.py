@@ -52,6 +52,7 @@ class WorkflowAdmin(GuardedAdmin):
     """Workflows and their current settings."""
 
     form = WorkflowForm
+    empty_text = _("Add a workflow, then edit its graph. Or load the example workflows.")
     list_display = ["title", "type", "state_badge", "trigger", "latest", "live_executions"]
     optional_columns = ("description", "created_at", "updated_at", "public_id")
     list_filter = ["state", "trigger", "entity_name", "entity_name_type", "primary_record_type"]
@@ -132,11 +133,14 @@ class WorkflowAdmin(GuardedAdmin):
         if obj is not None and self._type_change_notice(request, obj).is_needed:
             context.insert(2, NOTICE)
         ids = ["cuid"] if obj is not None else []
-        return [
+        fieldsets = [
             (None, {"fields": ["title", "description", "state", *ids]}),
             (_("Entities"), {"fields": context}),
             (_("Trigger"), {"fields": ["trigger", "trigger_data"]}),
         ]
+        may_change = obj is None or self.has_change_permission(request, obj)
+        # The page says in a sentence how executions start.
+        return fieldsets if may_change else fieldsets[:2]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Workflow | None = None) -> Any:
         """Return the read-only fields; the type is one without the permission to change it."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
 from django.utils.html import escape, strip_tags
@@ -30,6 +31,28 @@ def list_title(model: type[Model]) -> str:
 def list_title_of(options: Any) -> str:
     """Return the name of the list of the model with these options (``opts``)."""
     return list_title(options.model)
+
+
+@register.filter
+def counted(options: Any, number: int) -> str:
+    """Return a number of records with their name, for example "1 finding"."""
+    page = admin.site._registry.get(options.model)
+    names = getattr(page, "item_titles", ()) or (options.verbose_name, options.verbose_name_plural)
+    return f"{number} {names[number != 1]}"
+
+
+@register.filter
+def deletions(counts: Iterable[tuple[Any, int]]) -> Iterator[tuple[str, int]]:
+    """Yield the names of lists and the numbers of their records that a deletion removes.
+
+    Rows that only link two records are left out.
+    """
+    models = apps.get_models(include_auto_created=True)
+    by_name = {str(model._meta.verbose_name_plural): model for model in models}
+    for name, number in counts:
+        model = by_name.get(str(name))
+        if model is None or not model._meta.auto_created:
+            yield (list_title(model) if model else capfirst(str(name))), number
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,20 @@ def test_pages_read_the_state_of_work_once_in_some_seconds(client: Client) -> No
             client.get(LIST)
         counts.append(len(captured))
     assert counts[0] - counts[1] == len(status.QUEUES) + 1
+
+
+def test_time_of_the_last_worker_does_not_move_while_the_state_is_shared(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+    cache.clear()
+    last = timezone.now() - timedelta(minutes=3)
+    monkeypatch.setattr(status, "seconds_since_last_beat", lambda: 180.0)
+    pages = [client.get(LIST).content.decode()]
+    monkeypatch.setattr(status.clock, "now", lambda: last + timedelta(minutes=3, seconds=9))
+    pages.append(client.get(LIST).content.decode())
+    said = [re.findall(r"No worker has been seen since (.*?)\. Start", page) for page in pages]
+    assert said[0] == said[1] and len(said[0]) == 1
 
 
 @pytest.mark.parametrize(("role", "is_warned"), [("viewer", False), ("operator", True)])

@@ -86,6 +86,10 @@ class ListAdmin(ModelAdmin[Any]):
 
     list_title: ClassVar[Any] = ""
     """The name of the list, if it is not the plural of the model."""
+    item_titles: ClassVar[tuple[Any, ...]] = ()
+    """The name of one record and of several, if they are not those of the model."""
+    empty_text: ClassVar[Any] = ""
+    """A sentence for the empty list: how records get there."""
     add_title: ClassVar[Any] = ""
     """The label of the link to the add page, if it is not "Add" with the name of the model."""
     optional_columns: ClassVar[Sequence[str]] = ()
