@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin
 from django.template import Context, Template
 from django.test import Client
 from django.urls import reverse
@@ -66,11 +65,14 @@ def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
     assert not found, "\n".join(found)
 
 
-def lists() -> dict[str, tuple[str, ModelAdmin[Any]]]:
+def lists() -> dict[str, tuple[str, Any]]:
     """Return the URL and the admin of each list, by the name of its model."""
     found = ((model._meta, page) for model, page in admin.site._registry.items())
     return {
-        meta.model_name: (reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"), page)
+        str(meta.model_name): (
+            reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"),
+            page,
+        )
         for meta, page in found
     }
 

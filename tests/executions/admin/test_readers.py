@@ -78,6 +78,17 @@ def test_page_that_asks_names_records_without_ids(made: Samples, name: str) -> N
         assert f'<a href="{child}">Called</a>' in html
 
 
+def test_history_is_linked_when_it_has_entries(made: Samples) -> None:
+    page = reverse("admin:executions_finding_change", args=[made.unused_finding.pk])
+    history = reverse("admin:executions_finding_history", args=[made.unused_finding.pk])
+    editor = Client()
+    editor.force_login(made.users["operator"])
+    assert history not in text(editor.get(page))
+    assert editor.post(page, {"title": "Renamed"}).status_code == 302
+    assert history in text(editor.get(page))
+    assert "Changed Title." in text(editor.get(history))
+
+
 @pytest.mark.parametrize("model", ["finding", "inventorymodel"])
 def test_add_page_says_when_there_is_no_type_to_choose(client: Client, model: str) -> None:
     client.force_login(user_in("operator", is_staff=True))

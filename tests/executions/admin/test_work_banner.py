@@ -15,6 +15,7 @@ from django.utils import timezone
 from executions.models import WorkerKind
 from executions.worker import heartbeat, status
 from tests.factories import UserFactory, user_in
+from workflows.db import clock
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +62,7 @@ def test_time_of_the_last_worker_does_not_move_while_the_state_is_shared(
     last = timezone.now() - timedelta(minutes=3)
     monkeypatch.setattr(status, "seconds_since_last_beat", lambda: 180.0)
     pages = [client.get(LIST).content.decode()]
-    monkeypatch.setattr(status.clock, "now", lambda: last + timedelta(minutes=3, seconds=9))
+    monkeypatch.setattr(clock, "now", lambda: last + timedelta(minutes=3, seconds=9))
     pages.append(client.get(LIST).content.decode())
     said = [re.findall(r"No worker has been seen since (.*?)\. Start", page) for page in pages]
     assert said[0] == said[1] and len(said[0]) == 1

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters, get_content_type_for_model
 from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
@@ -81,6 +82,12 @@ class TitledList(ChangeList):
         return found
 
 
+def _has_entries(row: Any) -> bool:
+    """Return True if Django's history of a record has entries."""
+    model = get_content_type_for_model(row)
+    return LogEntry.objects.filter(content_type=model, object_id=str(row.pk)).exists()
+
+
 class ListAdmin(ModelAdmin[Any]):
     """A list with CSV download that redirects to the unfiltered list if a filter is invalid."""
 
@@ -96,7 +103,10 @@ class ListAdmin(ModelAdmin[Any]):
     """The columns that users can add to those of ``list_display``."""
 
     has_history: ClassVar[bool] = True
-    """True if the page of a record links Django's history, for users who may not read the log."""
+    """True if the page of a record links Django's history, for users who may not read the log.
+
+    An empty history is not linked.
+    """
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
@@ -105,7 +115,9 @@ class ListAdmin(ModelAdmin[Any]):
         row = context.get("original")
         cuid = getattr(row, "cuid", "")
         context.setdefault("log_url", cuid and log_url(request, cuid))
-        context["has_history"] = self.has_history
+        context["has_history"] = (
+            self.has_history and not context["log_url"] and row is not None and _has_entries(row)
+        )
         may_delete = row is not None and self.has_delete_permission(request, row)
         if may_delete and not self.is_deletable(row):
             context["show_delete"] = False
