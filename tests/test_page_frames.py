@@ -65,6 +65,17 @@ def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.django_db
+def test_box_that_selects_all_rows_has_a_label_on_cards(settings: Any) -> None:
+    made = create_samples(settings, is_staff=True)
+    client = Client()
+    client.force_login(made.users["operator"])
+    html = client.get(address("executions_finding_changelist", made)).content.decode()
+    assert re.search(
+        r'<th scope="col"[^>]*action-checkbox-column[^>]* data-label="Select all">', html
+    )
+
+
 def lists() -> dict[str, tuple[str, Any]]:
     """Return the URL and the admin of each list, by the name of its model."""
     found = ((model._meta, page) for model, page in admin.site._registry.items())
