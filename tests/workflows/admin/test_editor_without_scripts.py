@@ -1,4 +1,4 @@
-"""Drawing a workflow without scripts: the forms and links of the pages, as a browser sends them."""
+"""The graph editor without scripts: its forms and links, sent as a browser sends them."""
 
 from __future__ import annotations
 
