@@ -133,6 +133,11 @@ class SavedFilterAdmin(EditAdmin):
         """Return a link to the filtered list."""
         return format_html('<a href="{}">{}</a>', _filtered_url(row), _query_text(row.query))
 
+    @admin.display(description=_("user"))
+    def owner(self, row: SavedFilter) -> str:
+        """Return the name of the user, whose page readers may not open."""
+        return str(row.user)
+
     @admin.display(boolean=True, description=_("shared"), ordering="shared")
     def is_shared(self, row: SavedFilter) -> bool:
         """Return True if all users see the filter."""
@@ -144,7 +149,7 @@ class SavedFilterAdmin(EditAdmin):
         Readers see the names of the list and of the filters.
         """
         if obj is not None and not self.has_change_permission(request, obj):
-            return ["name", "of_list", "filters", "user"]
+            return ["name", "of_list", "filters", "owner"]
         shares = request.user.has_perm(SHARE_FILTERS)
         return [name for name in self.fields or () if name != "shared" or shares]
 

@@ -50,6 +50,7 @@ def test_settings_are_text_for_readers(made: Samples) -> None:
     saved = read(made, "viewer", "workflows_savedfilter_change")
     assert ">no filter</a>" in saved and "Executions" in strip_tags(saved)
     assert "executions.execution" not in saved
+    assert "superuser" in saved and "/auth/user/" not in saved
     workflow = read(made, "viewer", "workflows_workflow_change")
     assert "Started manually only." in workflow and '"cron"' not in workflow
     webhook = strip_tags(read(made, "operator", "executions_subscription_change"))
