@@ -133,6 +133,42 @@ PAGES: dict[str, set[str]] = {
 }
 
 
+LEAD_ELSEWHERE = {
+    *("knox_authtoken_change", "workflows_pendingchange_try", "executions_subscription_test"),
+    *("executions_bulkoperation_begin", "executions_bulkoperation_stop"),
+    *("executions_execution_comment", "executions_execution_file", "executions_execution_submit"),
+    *("executions_execution_retry_alike", "executions_execution_start_on"),
+    *("executions_outgoingdelivery_redeliver", "executions_secret_revoke"),
+}
+"""Pages that redirect to another page, or return a file."""
+
+TWINS = ("executions_inventorymodel_", "workflows_recordtype_")
+"""Models whose pages are those of findings and of finding types."""
+
+ONE_OF_EACH = {
+    "_history": {"auth_user_history", "workflows_workflow_history"},
+    "_delete": {"holdfast_failedlogins_delete", "workflows_workflow_delete"},
+    "_add": {
+        *("auth_user_add", "executions_finding_add", "knox_authtoken_add"),
+        *("executions_subscription_add", "workflows_workflow_add"),
+    },
+    "_csv": set(),
+}
+"""The pages with this suffix that stand for all others, which have the same templates."""
+
+
+def one_page_of_each_template() -> list[str]:
+    """Return the names of the pages for an administrator, without those that repeat others."""
+    return [
+        name
+        for name, may in PAGES.items()
+        if "administrator" in may
+        and name not in LEAD_ELSEWHERE
+        and not name.startswith(TWINS)
+        and all(name in ones for end, ones in ONE_OF_EACH.items() if name.endswith(end))
+    ]
+
+
 def address(name: str, made: Samples) -> str:
     rows: dict[str, Any] = {
         "auth_group": made.users["viewer"].groups.get(),
@@ -161,17 +197,19 @@ def address(name: str, made: Samples) -> str:
         "executions_execution_trial": ([made.unused_workflow.pk], ""),
         "executions_execution_start_on": ([made.unused_finding.pk], ""),
         "executions_execution_reports_csv": (["executions"], ""),
-        "executions_execution_submit": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
-        "executions_execution_reassign": ([made.at_a_form.pk, _open(made.at_a_form)], ""),
         "executions_execution_move_version": ([made.at_a_form.version_id], ""),
         "executions_execution_file": ([made.at_a_form.pk, made.file.cuid], ""),
         "executions_execution_withdraw_comment": ([made.at_a_form.pk, made.comment.cuid], ""),
-        "executions_execution_retry_alike": (
-            [made.in_an_incident.pk, _open(made.in_an_incident)],
-            "",
-        ),
-        "executions_execution_decide": ([made.asleep.pk, _open(made.asleep), "wake"], ""),
     }
+    steps = {
+        "executions_execution_submit": made.at_a_form,
+        "executions_execution_reassign": made.at_a_form,
+        "executions_execution_retry_alike": made.in_an_incident,
+        "executions_execution_decide": made.asleep,
+    }
+    if name in steps:
+        decision = ["wake"] if name.endswith("_decide") else []
+        return reverse(f"admin:{name}", args=[steps[name].pk, _open(steps[name]), *decision])
     if name in special:
         args, query = special[name]
         return reverse(f"admin:{name}", args=args) + query
@@ -203,16 +241,21 @@ def test_page_is_visible_by_role(who: str, settings: Any) -> None:
     client = Client()
     if who != ANONYMOUS:
         client.force_login(made.users[who])
-    answered = {}
+    answered, templates = {}, {}
     for name in PAGES:
         with roll_back():
             response = client.get(address(name, made))
         is_sent_to_log_in = response.status_code == 302 and "/login/" in response["Location"]
         answered[name] = "login" if is_sent_to_log_in else response.status_code < 400
+        if response.status_code == 200 and response.templates:
+            templates[name] = response.templates[0].name
         assert is_sent_to_log_in or response.status_code in (200, 302, 403), name
     assert answered == {
         name: "login" if who == ANONYMOUS else who in may for name, may in PAGES.items()
     }
+    if who == "administrator":
+        checked_in_browser = {templates.get(name) for name in one_page_of_each_template()}
+        assert checked_in_browser == set(templates.values())
 
 
 def test_page_accepts_post_by_role(settings: Any) -> None:

@@ -16,6 +16,9 @@ VIEWS = [
 VISUAL_RULES = ["color-contrast", "link-in-text-block", "scrollable-region-focusable"]
 """The rules of axe-core that depend on colours and sizes. The others check the markup."""
 
+ORIENTATION = "css-orientation-lock"
+"""The rule for which axe-core loads all style sheets again, which doubles the time of a check."""
+
 CARDS = """(() => {
     const table = document.querySelector("#result_list");
     if (!table) return "";
@@ -33,13 +36,16 @@ CARDS = """(() => {
 })()"""
 """Cards are not wider than their frame, and each leads with its title."""
 
-RUN = """options => axe.run(options).then(results => results.violations.map(
+RUN = """async ([part, options]) => (await axe.run(part || document, options)).violations.map(
     rule => ({impact: rule.impact, help: rule.help, nodes: rule.nodes.map(node => node.target)})
-))"""
+)"""
 
 
-def find_faults(walk: Any) -> Iterator[tuple[str, str]]:
+def find_faults(walk: Any, part: str = "") -> Iterator[tuple[str, str]]:
     """Check the open page in every view, without loading it again.
+
+    Args:
+        part: the selector of the part that axe-core checks; the whole page if empty.
 
     Yields:
         The name of the view ("light, wide") and the fault.
@@ -47,7 +53,8 @@ def find_faults(walk: Any) -> Iterator[tuple[str, str]]:
     for scheme, size, width, height in VIEWS:
         show(walk.page, scheme, width, height)
         rules = [] if (scheme, size) == VIEWS[0][:2] else VISUAL_RULES
-        faults = [*walk.errors, *find_overflow(walk.page), *find_violations(walk.page, rules)]
+        violations = find_violations(walk.page, rules, part)
+        faults = [*walk.errors, *find_overflow(walk.page), *violations]
         # The content security policy blocks the inline styles of axe-core.
         walk.errors.clear()
         yield from ((f"{scheme}, {size}", fault) for fault in faults)
@@ -70,19 +77,20 @@ def find_overflow(page: Any) -> list[str]:
     ]
 
 
-def find_violations(page: Any, rules: Sequence[str] = ()) -> list[str]:
+def find_violations(page: Any, rules: Sequence[str] = (), part: str = "") -> list[str]:
     """Return serious accessibility violations found by axe-core.
 
     Args:
-        rules: the ids of the rules to check; all rules if empty.
+        rules: the ids of the rules to check; all rules but ``ORIENTATION`` if empty.
+        part: the selector of the part to check; the whole page if empty.
     """
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": ORIENTATION in rules}
     if rules:
         options["runOnly"] = list(rules)
     return [
         f"{rule['impact']}: {rule['help']}: {rule['nodes'][:4]}"
-        for rule in page.evaluate(RUN, options)
+        for rule in page.evaluate(RUN, [part, options])
         if rule["impact"] in ("serious", "critical")
     ]

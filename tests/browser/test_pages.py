@@ -1,35 +1,26 @@
-"""Every page of the admin in light and dark mode, on wide and narrow screens."""
+"""A page of each template of the admin in light and dark mode, on wide and narrow screens."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
-from tests.browser.accessibility import VIEWS, find_faults, show
+from tests.browser.accessibility import ORIENTATION, VIEWS, find_faults, find_violations, show
 from tests.factories import user_in
 from tests.people import Samples, create_samples
-from tests.test_role_pages import PAGES, address
+from tests.test_role_pages import address, one_page_of_each_template
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 PHOTOGRAPHED = [*VIEWS, ("dark", "wide", 1280, 900), ("light", "narrow", 390, 844)]
 """The combinations for screenshots."""
 
-LEAD_ELSEWHERE = ("_submit", "_redeliver", "_retry_alike", "_csv", "_start_on", "_file")
-"""Suffixes of routes that redirect or return a file."""
-
-GROUPS = 6
-
+GROUPS = 4
 
 OF_THE_SITE = {"index": "/admin/", "password_change": "/admin/password_change/"}
-
-
-def seen() -> list[str]:
-    """Return the names of the pages that an administrator sees."""
-    named = [name for name, may in PAGES.items() if "administrator" in may]
-    return [*OF_THE_SITE, *(name for name in named if not name.endswith(LEAD_ELSEWHERE))]
 
 
 @pytest.fixture
@@ -44,10 +35,10 @@ def test_pages_are_accessible(
     photographs = pytestconfig.getoption("--photographs")
     walk = walking(made.users["administrator"])
     found: dict[str, str] = {}
-    for name in seen()[group::GROUPS]:
+    for name in [*OF_THE_SITE, *one_page_of_each_template()][group::GROUPS]:
         path = OF_THE_SITE.get(name) or address(name, made)
         answer = walk.page.goto(path)
-        assert answer.status == 200, f"{name}: {answer.status}"
+        assert (answer.status, answer.url) == (200, urljoin(walk.page.url, path)), name
         found |= {f"{name}, {view}: {fault}": path for view, fault in find_faults(walk)}
         for scheme, size, width, height in PHOTOGRAPHED if photographs else ():
             show(walk.page, scheme, width, height)
@@ -65,4 +56,7 @@ def test_home_of_a_new_installation_is_accessible(transactional_db: None, walkin
     assert walk.sees("Loaded: Example: review for each area")
     walk.click("link", "Home")
     found = [f"{view}: {fault}" for view, fault in find_faults(walk)]
+    # All pages have the same style sheet.
+    found += find_violations(walk.page, [ORIENTATION])
+    walk.errors.clear()
     assert not found, "\n".join(found)
