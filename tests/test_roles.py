@@ -306,11 +306,11 @@ def test_table_has_every_route() -> None:
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_role_has_expected_statuses(who: str, settings: Any) -> None:
     made = create_samples(settings)
+    client = Client()
+    if who != ANONYMOUS:
+        client.force_login(made.users[who])
     statuses = {}
     for name, row in ROUTES.items():
-        client = Client()
-        if who != ANONYMOUS:
-            client.force_login(made.users[who])
         with roll_back():
             statuses[name] = row.send(client, name.split()[0], made)
     assert statuses == {name: row.expected(who) for name, row in ROUTES.items()}
