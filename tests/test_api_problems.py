@@ -13,7 +13,7 @@ from django.db.models import ProtectedError
 
 from executions.models import Execution
 from tests.conftest import Scenario
-from tests.factories import FindingTypeFactory, WorkflowFactory
+from tests.factories import FindingTypeFactory, WorkflowFactory, call, save_line
 from tests.workflows.api.clients import Client, assert_problem, client_of
 from workflows import guards
 from workflows.db import locks
@@ -205,6 +205,16 @@ def test_list_of_blockers_is_cut(api: Client, scenario: Scenario) -> None:
     assert len(blockers["executions"]) == guards.LISTED
     # The callee, which is not part of the change, is one more blocker.
     assert blockers["total"] == guards.LISTED + 3
+
+
+def test_list_of_callers_is_cut(api: Client, scenario: Scenario) -> None:
+    for caller in WorkflowFactory.create_batch(
+        guards.LISTED + 1, entity_name_type=scenario.limitation
+    ):
+        save_line(caller, call(scenario.callee))
+    response = api.edit(f"workflows/{scenario.callee.cuid}/", state="retired")
+    blockers = assert_problem(response, 400, "referenced")["blockers"]
+    assert (len(blockers["workflows"]), blockers["total"]) == (guards.LISTED, guards.LISTED + 2)
 
 
 @pytest.mark.both_databases

@@ -75,6 +75,17 @@ def test_entity_fields_must_be_an_object(scenario: Scenario, fields: Any) -> Non
     finish(execution)
 
 
+def test_save_of_an_open_step_is_accepted_while_it_stays_open(scenario: Scenario) -> None:
+    execution = scenario.start()
+    step = Step.objects.get(execution=execution)
+    step.overdue = True
+    step.save()
+    step.state = Step.State.DONE
+    with pytest.raises(running_guards.ExecutionFrozen):
+        step.save()
+    finish(execution)
+
+
 def test_save_of_a_stale_entity_keeps_the_fields_of_executions(scenario: Scenario) -> None:
     stale = Finding.objects.get(pk=scenario.finding.pk)
     finish(scenario.start())

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from executions import services as running
-from executions.models import Closure, ClosureMember, Execution
+from executions.models import Closure, ClosureMember, Entity, Execution
 from tests.conftest import Scenario
 from tests.factories import (
     FindingFactory,
@@ -21,8 +21,8 @@ from tests.factories import (
     save_line,
 )
 from workflows import editing, guards
-from workflows.guards.database_errors import find_refusal
-from workflows.models import Reference, Version, Workflow
+from workflows.guards.database_errors import find_refusal, translate_deletion_errors
+from workflows.models import FindingType, Reference, Version, Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -259,3 +259,30 @@ def test_keys_of_executions_and_steps_are_checked_in_each_statement() -> None:
             " 'executions_closure', 'executions_closuremember')"
         )
         assert not cursor.fetchall()
+
+
+DELETED: dict[str, Callable[[Execution], Any]] = {
+    "has_executions": lambda execution: Version.objects.filter(pk=execution.version_id),
+    "entity_in_use": lambda execution: Entity.objects.filter(pk=execution.entity_id),
+    "type_in_use": lambda execution: FindingType.objects.filter(
+        pk=execution.entity.entity_name_type_id
+    ),
+}
+
+
+@pytest.mark.postgresql  # SQLite does not name the key.
+@pytest.mark.parametrize("code", DELETED)
+def test_deletion_that_only_a_key_refuses_says_why(scenario: Scenario, code: str) -> None:
+    workflow = WorkflowFactory(entity_name_type=scenario.limitation)
+    save_line(workflow, form())
+    execution = running.start(workflow, scenario.finding)
+
+    @translate_deletion_errors
+    def delete() -> None:
+        # As if the row had been put to use after the guards.
+        with transaction.atomic():
+            DELETED[code](execution)._raw_delete("default")
+
+    with pytest.raises(guards.Refusal) as refused:
+        delete()
+    assert refused.value.code == code

@@ -63,7 +63,8 @@ def find_late_edges(graph: Graph, open_steps: Collection[Step], step: Step) -> l
     waiting = _WaitingJoin(graph, step)
     late = 0
     for other in open_steps:
-        if other is not step and (not has_continued(other) or arrivals(other)):
+        # The branches at a join that only absorbs have ended.
+        if other is not step and arrivals(other):
             late |= waiting.incoming.from_node.get(other.node_id, 0)
     late &= waiting.missing
     names = (edge.name for edge in graph.incoming(step.node_id))

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from executions import guards
 from executions import services as running
 from executions.engine.http_client import Answer
 from executions.engine.nodes.http_request import _value
@@ -297,6 +298,15 @@ def test_stored_graph_with_an_older_literal_still_runs():
     running.submit(execution, data={"x": "2026-01-01T00:00Z"})
     execution.refresh_from_db()
     assert execution.status == "completed"
+
+
+def test_refusal_of_fields_gives_the_reason():
+    finding = FindingFactory()
+    finding.fields = {"note": "\x00"}
+    with pytest.raises(guards.InvalidFields) as refused:
+        finding.save()
+    [problem] = refused.value.problems
+    assert problem.detail in str(refused.value)
 
 
 # Numbers

@@ -186,6 +186,7 @@ def test_delete_removes_an_unused_workflow(api: Client, scenario: Scenario) -> N
     body = assert_problem(response, 400, "referenced")
     assert body["detail"].startswith("Cannot delete this workflow: 1 other workflow calls it")
     assert [row["cuid"] for row in body["blockers"]["workflows"]] == [scenario.caller.cuid]
+    assert "delete these workflows" in body["remedies"][0]["detail"]
     scenario.start()
     body = assert_problem(api.delete(f"workflows/{scenario.caller.cuid}/"), 400, "has_executions")
     assert body["blockers"]["total"] == 1
@@ -198,7 +199,8 @@ def test_delete_removes_an_unused_workflow(api: Client, scenario: Scenario) -> N
 
 def test_retire_is_refused_while_a_caller_exists(api: Client, scenario: Scenario) -> None:
     response = api.edit(f"workflows/{scenario.callee.cuid}/", state="retired")
-    assert_problem(response, 400, "referenced")
+    body = assert_problem(response, 400, "referenced")
+    assert "retire these workflows" in body["remedies"][0]["detail"]
     assert api.edit(f"workflows/{scenario.caller.cuid}/", state="retired").status_code == 200
     assert api.edit(f"workflows/{scenario.callee.cuid}/", state="retired").status_code == 200
 
