@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 from executions import services as running
+from executions.engine.store.write_statement import Shape, write_statement
 from executions.models import Execution
 from tests.conftest import Scenario
 from tests.factories import FindingFactory
@@ -151,3 +153,17 @@ def test_rejected_start_undoes_only_itself_inside_a_transaction(
         assert not finding.executions.exists()
     assert scenario.start().status == "waiting"
     finding.refresh_from_db()
+
+
+@pytest.mark.postgresql
+def test_tables_that_an_advance_writes_are_not_analyzed_while_they_are_small() -> None:
+    """A plan made for a few rows would scan the whole table until the next analysis."""
+    sql = write_statement("closure", Shape(1, 1, 1, 1, 1, 1, True, True, True)).sql
+    written = set(re.findall(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)", sql))
+    assert len(written) == 6
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE reloptions @> %s",
+            [["autovacuum_analyze_threshold=2000", "autovacuum_vacuum_threshold=2000"]],
+        )
+        assert written <= {row[0] for row in cursor.fetchall()}
