@@ -41,7 +41,7 @@ LEASE = 2
 SLOW = Reply(200, b"x" * 30, pace=0.1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def redis() -> Iterator[Broker]:
     require_program("redis-server")
     # A socket's path must be short.
@@ -63,7 +63,7 @@ def broker(redis: Broker, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     app.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def known_server() -> Iterator[Server]:
     with run_server() as known:
         yield known
@@ -78,7 +78,7 @@ def server(known_server: Server, settings: Any) -> Server:
     return known_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment(redis: Broker, known_server: Server, django_db_setup: None) -> dict[str, str]:
     """Return the environment of a process with this database, broker and server."""
     name = connection.settings_dict["NAME"]
