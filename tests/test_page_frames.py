@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import escape, strip_tags
 from django.utils.safestring import SafeString
 
-from tests.people import create_samples, roll_back
+from tests.people import Samples, create_samples, roll_back
 from tests.test_role_pages import PAGES, address
 from workflows.templatetags.admin_lists import counted, labelled, list_title_of
 
@@ -50,11 +50,17 @@ def find_faults(html: str) -> Iterator[str]:
         yield "a link that needs a script"
 
 
-@pytest.mark.django_db
-def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
+def visit_as(username: str, settings: Any) -> tuple[Client, Samples]:
+    """Return the client of a sample user, and all samples."""
     made = create_samples(settings, is_staff=True)
     client = Client()
-    client.force_login(made.users["administrator"])
+    client.force_login(made.users[username])
+    return client, made
+
+
+@pytest.mark.django_db
+def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
+    client, made = visit_as("administrator", settings)
     found = []
     for name in PAGES:
         with roll_back():
@@ -67,9 +73,7 @@ def test_pages_name_records_and_lists_in_one_way(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_box_that_selects_all_rows_has_a_label_on_cards(settings: Any) -> None:
-    made = create_samples(settings, is_staff=True)
-    client = Client()
-    client.force_login(made.users["operator"])
+    client, made = visit_as("operator", settings)
     html = client.get(address("executions_finding_changelist", made)).content.decode()
     assert re.search(
         r'<th scope="col"[^>]*action-checkbox-column[^>]* data-label="Select all">', html
@@ -111,9 +115,7 @@ def test_list_counts_its_records_by_the_name_of_the_list(name: str) -> None:
 
 @pytest.mark.django_db
 def test_deletion_summary_names_lists_and_leaves_out_links(settings: Any) -> None:
-    made = create_samples(settings, is_staff=True)
-    client = Client()
-    client.force_login(made.users["superuser"])
+    client, made = visit_as("superuser", settings)
     html = client.get(address("auth_user_delete", made)).content.decode()
     assert re.findall(r"<li>(.*?: \d)</li>", html) == ["Users: 1", "API tokens: 1"]
     group = client.get(address("auth_group_delete", made)).content.decode()

@@ -111,9 +111,10 @@ def keep_result(execution: Execution, advance: Advance, *, is_new: bool = False)
 
 
 StoresAnswer = Callable[[Execution], Sequence[Any]]
-"""Returns the row of the answer to a request (``idempotency.row_of``) for the execution, with its
-result, as the service is about to write it. The statement that writes the execution inserts the
-row: the service does nothing if the key of the request has an answer.
+"""A function that a service calls before it writes an execution.
+
+It returns the row of the answer to the request (``idempotency.row_of``), which the same statement
+inserts. If the key of the request has an answer already, the statement writes nothing.
 """
 
 

@@ -43,6 +43,14 @@ pytestmark = [
 ]
 
 
+def open_page(execution: Execution) -> tuple[Browser, str]:
+    """Return an operator's browser, and the URL of the page that reassigns the open step."""
+    browser = Browser()
+    browser.force_login(user_in("operator", is_staff=True))
+    step = execution.steps.open().get()
+    return browser, reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+
+
 class TestReassignment:
     def test_operator_replaces_assignees_of_form(self) -> None:
         execution = start_unassigned()
@@ -112,10 +120,7 @@ class TestReassignment:
     def test_admin_page_reassigns_a_step(self) -> None:
         execution = start_unassigned()
         create_member("grace")
-        browser = Browser()
-        browser.force_login(user_in("operator", is_staff=True))
-        step = execution.steps.open().get()
-        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        browser, url = open_page(execution)
         own = reverse("admin:executions_execution_change", args=[execution.pk])
         assert f'href="{url}"' in browser.get(own).content.decode()
         assert "empty" in browser.get(url).content.decode()
@@ -126,10 +131,7 @@ class TestReassignment:
     def test_admin_page_shows_unknown_names_beside_their_inputs(self) -> None:
         execution = start_unassigned()
         create_member("grace")
-        browser = Browser()
-        browser.force_login(user_in("operator", is_staff=True))
-        step = execution.steps.open().get()
-        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        browser, url = open_page(execution)
         sent = rows("users", "", "grace", "eve") | rows("groups", "board") | {"why": "w"}
         html = browser.post(url, sent).content.decode()
         for name, said in (
@@ -146,10 +148,7 @@ class TestReassignment:
         for name in ("ada", "grace"):
             create_member(name)
         services.reassign(execution, users=["ada"], why="away")
-        browser = Browser()
-        browser.force_login(user_in("operator", is_staff=True))
-        step = execution.steps.open().get()
-        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        browser, url = open_page(execution)
         sent = form_of(browser.get(url), having="why")
         assert sent["rows/users/0"] == "ada"
         added = browser.post(url, {**sent, "why": "ill", "row": "add rows/users"})
@@ -165,10 +164,7 @@ class TestReassignment:
         execution = start_unassigned()
         create_member("grace")
         create_member("ada")
-        browser = Browser()
-        browser.force_login(user_in("operator", is_staff=True))
-        step = execution.steps.open().get()
-        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        browser, url = open_page(execution)
         sent = {**form_of(browser.get(url), having="why"), **rows("groups"), "why": "ill"}
         services.reassign(execution, users=["ada"], why="away")
         stale = browser.post(url, {**sent, **rows("users", "grace")})
@@ -184,10 +180,7 @@ class TestReassignment:
     def test_admin_page_with_damaged_field_is_refused(self) -> None:
         execution = start_unassigned()
         create_member("grace")
-        browser = Browser()
-        browser.force_login(user_in("operator", is_staff=True))
-        step = execution.steps.open().get()
-        url = reverse("admin:executions_execution_reassign", args=[execution.pk, step.cuid])
+        browser, url = open_page(execution)
         for read in ("[", "1", "{}", "[" * 100_000):
             answer = browser.post(url, {**rows("users", "grace"), "why": "w", "read": read})
             assert "The form data is incomplete." in answer.content.decode()
