@@ -26,6 +26,8 @@ PATHS = {
     "home": "",
     "inbox": f"{EXECUTIONS}inbox/",
     "inbox, second page": f"{EXECUTIONS}inbox/?p=2",
+    "inbox, a workflow": f"{EXECUTIONS}inbox/?workflow={HOT_ONE}",
+    "inbox, a finding type": f"{EXECUTIONS}inbox/?type={{type}}",
     "executions": EXECUTIONS,
     "tenth page": f"{EXECUTIONS}?p=10",
     "live": f"{EXECUTIONS}?live=yes",

@@ -8,10 +8,10 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin.titles import step_title
@@ -19,7 +19,13 @@ from executions.models import Execution, Step
 from executions.task_queries import waiting_for
 from workflows.admin.base.formatting import admin_url
 from workflows.db import clock
-from workflows.db.bounded_count import OVERVIEW_LIMIT, RowCount, count_rows
+from workflows.db.bounded_count import (
+    COUNT_LIMIT,
+    OVERVIEW_LIMIT,
+    RowCount,
+    count_rows,
+    ids_or_query,
+)
 from workflows.models import Candidate, FindingType, Workflow
 
 OPTIONS = 100
@@ -99,20 +105,31 @@ class Inbox:
         self.user = user
         self.every = waiting_for(user)
         self.form = InboxFilters(query, auto_id="filter_%s")
-        fields: Any = self.form.fields
-        fields["workflow"].choices = self._options(Workflow, "execution__workflow", _("All"))
-        fields["type"].choices = self._options(
-            FindingType, "execution__entity__entity_name_type", _("All")
+        workflows = self._workflows().only("title", "cuid", "entity_name_type")
+        types = FindingType.objects.filter(
+            pk__in={row.entity_name_type_id for row in workflows} - {None}
         )
+        fields: Any = self.form.fields
+        fields["workflow"].choices = _options(workflows)
+        fields["type"].choices = _options(types)
         self.form.is_valid()
         self.values: dict[str, str] = {
             name: value for name, value in self.form.cleaned_data.items() if value
         }
 
-    def _options(self, model: Any, path: str, none: Any) -> list[tuple[str, Any]]:
-        ids = self.every.order_by().values(path)
-        rows = model.objects.filter(pk__in=ids).order_by(*model._meta.ordering, "pk")[:OPTIONS]
-        return [("", none), *((str(row.pk), str(row)) for row in rows)]
+    def _workflows(self) -> QuerySet[Workflow]:
+        """Return the workflows of all tasks."""
+        steps = ids_or_query(self.every, OVERVIEW_LIMIT)
+        if isinstance(steps, list):
+            executions = Execution.objects.filter(steps__in=steps).order_by()
+            found = Workflow.objects.filter(pk__in=executions.values("workflow"))
+        else:
+            # The first task of each workflow. A join would read every task.
+            first = steps.filter(
+                execution__workflow=OuterRef("pk"), execution__live_key__isnull=False
+            )
+            found = Workflow.objects.annotate(task=Subquery(first[:1])).filter(task__isnull=False)
+        return found.order_by("title", "pk")
 
     @property
     def is_filtered(self) -> bool:
@@ -121,7 +138,7 @@ class Inbox:
 
     def tasks(self) -> QuerySet[Step]:
         """Return the tasks in their order."""
-        steps = self._matching().filter(self._who(self.values.get("who", "")))
+        steps = self._matching.filter(self._who(self.values.get("who", "")))
         order: tuple[Any, ...] = {
             "since": ("opened_at", "pk"),
             "-since": ("-opened_at", "-pk"),
@@ -131,8 +148,9 @@ class Inbox:
     def _who(self, name: str) -> Q:
         return WHO[name][1](self.user)
 
+    @cached_property
     def _matching(self) -> QuerySet[Step]:
-        """Return the tasks that match all filters but the part."""
+        """The tasks that match all filters but the part."""
         steps, values = self.every, self.values
         for word in values.get("q", "").split():
             steps = steps.filter(
@@ -140,17 +158,24 @@ class Inbox:
                 | Q(execution__workflow__title__icontains=word)
                 | Q(execution__entity__title__icontains=word)
             )
+        if "q" in values:
+            # The list and each count would search again.
+            steps = Step.objects.filter(pk__in=ids_or_query(steps, COUNT_LIMIT))
         if "workflow" in values:
             steps = steps.filter(execution__workflow=int(values["workflow"]))
         if "type" in values:
-            steps = steps.filter(execution__entity__entity_name_type=int(values["type"]))
+            # The workflow of a live execution has the type of its entity. An index lists them.
+            steps = steps.filter(
+                execution__workflow__entity_name_type=int(values["type"]),
+                execution__live_key__isnull=False,
+            )
         if "due" in values:
             steps = steps.filter(_due(values["due"]))
         return steps
 
     def parts(self) -> list[Part]:
         """Return the parts of the inbox, each with the number of tasks that match the filters."""
-        matching, current = self._matching(), self.values.get("who", "")
+        matching, current = self._matching, self.values.get("who", "")
         return [
             Part(
                 title,
@@ -160,6 +185,10 @@ class Inbox:
             )
             for name, (title, _q) in WHO.items()
         ]
+
+
+def _options(rows: QuerySet[Any]) -> list[tuple[str, Any]]:
+    return [("", _("All")), *((str(row.pk), str(row)) for row in rows[:OPTIONS])]
 
 
 def _due(name: str) -> Q:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions import services
+from executions.admin import inbox_filters
 from executions.models import Comment, Execution, Step
 from tests.executions.assignees import approval_graph, create_member
 from tests.factories import (
@@ -103,6 +104,24 @@ def test_search_and_filters_narrow_the_list(client: Client) -> None:
     assert tasks(client, workflow=str(attest.workflow_id)) == [attest.pk]
     assert tasks(client, type=str(review.entity.entity_name_type_id)) == [review.pk]
     assert len(tasks(client, workflow="999", due="soon", sort="x")) == 2
+
+
+@pytest.mark.parametrize("limit", [0, 1_000], ids=["many tasks", "few tasks"])
+def test_filters_offer_only_workflows_and_types_with_tasks(
+    client: Client, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_filters, "OVERVIEW_LIMIT", limit)
+    accounts(users=["bob"])
+    ada, anyone = asking("Ada", assignees={"users": ["ada"]}), asking("Anyone")
+    asking("Bob", assignees={"users": ["bob"]})
+    services.submit(asking("Done"), node="form", data={"note": "n"})
+    fields = client.get(INBOX).context["filters"].fields
+    workflows = [ada.workflow, anyone.workflow]
+    types = sorted((one.entity.entity_name_type for one in (ada, anyone)), key=str)
+    expected: list[tuple[str, list[Any]]] = [("workflow", workflows), ("type", types)]
+    for name, rows in expected:
+        offered = [(str(row.pk), str(row)) for row in rows]
+        assert [*fields[name].choices] == [("", "All"), *offered]
 
 
 def test_deadline_filters_and_order(client: Client) -> None:
