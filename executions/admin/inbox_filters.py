@@ -124,7 +124,7 @@ class Inbox:
             executions = Execution.objects.filter(steps__in=steps).order_by()
             found = Workflow.objects.filter(pk__in=executions.values("workflow"))
         else:
-            # The first task of each workflow. A join would read every task.
+            # One lookup for each workflow, of its first task; a join would read all tasks.
             first = steps.filter(
                 execution__workflow=OuterRef("pk"), execution__live_key__isnull=False
             )
@@ -159,12 +159,13 @@ class Inbox:
                 | Q(execution__entity__title__icontains=word)
             )
         if "q" in values:
-            # The list and each count would search again.
+            # Read once; the list and each count would search again.
             steps = Step.objects.filter(pk__in=ids_or_query(steps, COUNT_LIMIT))
         if "workflow" in values:
             steps = steps.filter(execution__workflow=int(values["workflow"]))
         if "type" in values:
-            # The workflow of a live execution has the type of its entity. An index lists them.
+            # The workflow of a live execution has the type of its entity; an index on live
+            # executions finds it.
             steps = steps.filter(
                 execution__workflow__entity_name_type=int(values["type"]),
                 execution__live_key__isnull=False,
